@@ -1,0 +1,231 @@
+"""The command line: python -m core train | evaluate | predict | features | runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any, NoReturn, Union, get_args, get_origin
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from core.config import PRESET_HELP, TrainConfig, make_config
+from core.data.images import ImageSet
+from core.data.sources import load_data
+from core.data.uploads import open_image
+from core.errors import ConfigError, CoreError
+from core.evaluation import evaluate
+from core.follow import follow, summary
+from core.inspection.feature_maps import STAGES, feature_maps
+from core.model.alexnet import CONV_LAYERS
+from core.prediction import predict
+from core.runs.checkpoints import load_model
+from core.runs.run import Run, RunState, list_runs, load_run
+from core.training import jobs
+
+_DATA_DIR = Path("data")
+_out = Console(highlight=False)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad input gets one sentence and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[0].upper()}{message[1:]}. See: {self.prog} --help\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the process's exit code: 0, 1 for a training that failed, 2 for bad input, 130 when stopped."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except CoreError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename or 'A file'} can't be used: {error.strerror}.", file=sys.stderr)
+        return 2
+    return code
+
+
+def _train(options: argparse.Namespace) -> int:
+    given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
+    if options.resume:
+        if given or options.run_id is None:
+            raise ConfigError("--resume goes with --run-id, and with no setting: a run goes on as it was started.")
+        run = jobs.resume(load_run(options.runs_dir, options.run_id), data_dir=_DATA_DIR)
+    else:
+        run = jobs.start(make_config(**given), runs_dir=options.runs_dir, data_dir=_DATA_DIR, run_id=options.run_id)
+    stopped = _stop_on_signals(run)
+    follow(run, _out, quiet=options.json)
+    jobs.wait()
+    if options.json:
+        print(json.dumps(summary(run)))
+    if run.state is RunState.FAILED:
+        raise SystemExit(f"Run {run.id} failed: {(run.end or {}).get('reason')}")
+    return 130 if stopped.is_set() else 0
+
+
+def _stop_on_signals(run: Run) -> threading.Event:
+    """Ctrl-C or a polite kill saves and stops the run; a second one ends the process."""
+    stopped = threading.Event()
+
+    def stop(number: int, _frame: types.FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stopped.set()
+        run.request_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return stopped
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    run = load_run(options.runs_dir, options.run_id)
+    model = load_model(run, options.which)
+    data = load_data(run.config, data_dir=_DATA_DIR)
+    images: ImageSet = getattr(data, options.split)
+    result = evaluate(model, images)
+    record = {"run_id": run.id, "checkpoint": options.which, "split": options.split, "num_images": len(images)}
+    if options.json:
+        print(json.dumps(record | result.record()))
+        return 0
+    table = Table(
+        "class", "accuracy", title=f"{run.id}, {options.which} checkpoint, {len(images):,} {options.split} images"
+    )
+    for name, accuracy in zip(model.class_names, result.per_class_accuracy, strict=True):
+        table.add_row(name, "no image" if np.isnan(accuracy) else f"{accuracy:.1%}")
+    table.add_section()
+    table.add_row("all", f"{result.accuracy:.2%} (loss {result.loss:.4f})")
+    _out.print(table)
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    model = load_model(load_run(options.runs_dir, options.run_id), options.which)
+    predictions = predict(model, [open_image(path) for path in options.image])
+    if options.json:
+        rows = [
+            {
+                "image": str(path),
+                "label": prediction.label,
+                "probabilities": dict(zip(model.class_names, prediction.probabilities.tolist(), strict=True)),
+            }
+            for path, prediction in zip(options.image, predictions, strict=True)
+        ]
+        print(json.dumps(rows))
+        return 0
+    table = Table("image", "class", "probability", "next")
+    for path, prediction in zip(options.image, predictions, strict=True):
+        (label, probability), *others = prediction.top(3)
+        table.add_row(str(path), label, f"{probability:.1%}", ", ".join(f"{name} {p:.1%}" for name, p in others))
+    _out.print(table)
+    return 0
+
+
+def _features(options: argparse.Namespace) -> int:
+    model = load_model(load_run(options.runs_dir, options.run_id), options.which)
+    maps = feature_maps(model, open_image(options.image), options.layer, options.stage)
+    np.savez_compressed(options.output, values=maps.values)
+    channels, height, width = maps.values.shape
+    if options.json:
+        print(json.dumps({"output": str(options.output), "shape": [channels, height, width]}))
+    else:
+        _out.print(
+            f"{channels} channels of {height} × {width} ({maps.layer}, {STAGES[maps.stage]}) in {options.output}"
+        )
+    return 0
+
+
+def _runs(options: argparse.Namespace) -> int:
+    found = [summary(run) for run in list_runs(options.runs_dir)]
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    if not found:
+        _out.print(f"No runs in {options.runs_dir}. Start one: python -m core train --preset smoke")
+        return 0
+    table = Table("run", "state", "data", "epoch", "best validation accuracy")
+    for row in found:
+        accuracy = "" if row["val_accuracy"] is None else f"{row['val_accuracy']:.1%}"
+        table.add_row(
+            row["run_id"], row["state"], row["data_source"], f"{row['epoch']} of {row['num_epochs']}", accuracy
+        )
+    _out.print(table)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m core", description="Train the 2012 AlexNet, watch it learn, look inside it.")
+    commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, argument_default=argparse.SUPPRESS)
+        sub.set_defaults(command=run, runs_dir=Path("checkpoints"), json=False)
+        sub.add_argument("--runs-dir", type=Path, help="folder that holds the runs (default: checkpoints)")
+        sub.add_argument("--json", action="store_true", help="print one JSON document, for programs")
+        return sub
+
+    train = command("train", _train, "Train a network; follow it here or on the dashboard. Ctrl-C saves and stops.")
+    train.set_defaults(run_id=None, resume=False)
+    train.add_argument("--run-id", help="name of the run and its folder (default: preset and time)")
+    train.add_argument("--resume", action="store_true", help="go on with --run-id from its last checkpoint")
+    _add_config_flags(train)
+
+    test = command("evaluate", _evaluate, "Accuracy of a checkpoint, over all and per class.")
+    _add_checkpoint_flags(test)
+    test.add_argument("--split", choices=("test", "val", "train"), default="test", help="which images (default: test)")
+
+    classify = command("predict", _predict, "Classify pictures.")
+    classify.add_argument("image", nargs="+", type=Path, help="PNG, JPEG, WebP, BMP or GIF")
+    _add_checkpoint_flags(classify)
+
+    look = command("features", _features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
+    _add_checkpoint_flags(look)
+    look.add_argument("--layer", required=True, choices=CONV_LAYERS, help="convolution layer")
+    look.add_argument("--stage", default="conv", choices=tuple(STAGES), help="where to look (default: conv)")
+    look.add_argument("--image", required=True, type=Path, help="the picture")
+    look.add_argument("--output", required=True, type=Path, help="the .npz file to write")
+
+    command("runs", _runs, "List the runs, the newest first.")
+    return parser
+
+
+def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run-id", required=True, help="the run")
+    parser.add_argument("--which", choices=("best", "last"), default="best", help="its checkpoint (default: best)")
+
+
+def _add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag per field of TrainConfig. Values stay text: the config itself reads and checks them."""
+    group = parser.add_argument_group("settings", "Each overrides the preset's value.")
+    for name, field in TrainConfig.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        text = (field.description or "").replace("%", "%%")
+        if name == "preset":
+            text += " " + " ".join(f"{preset}: {about}" for preset, about in PRESET_HELP.items())
+        if field.annotation is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+        else:
+            group.add_argument(flag, metavar=_metavar(field.annotation), help=text)
+
+
+def _metavar(annotation: Any) -> str:
+    """What a flag takes: the choices of a Literal, or the name of a type."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return _metavar(next(part for part in get_args(annotation) if part is not type(None)))
+    if get_args(annotation) and all(isinstance(choice, str) for choice in get_args(annotation)):
+        return "{" + ",".join(get_args(annotation)) + "}"
+    base = get_args(annotation)[0] if get_args(annotation) else annotation
+    name: str = base.__name__
+    return {"int": "N", "float": "X"}.get(name, name.upper())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The settings of a run: fields, limits and help stated once, for the form, the command line and `config.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from core.errors import ConfigError
+
+Preset = Literal["smoke", "laptop", "standard", "seed-2021"]
+DataSource = Literal["cifar10", "folder", "shapes"]
+Optimizer = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["constant", "onecycle", "cosine"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+PRESET_HELP: dict[Preset, str] = {
+    "smoke": "A first look: 1,000 images, 4 epochs, about a minute on two CPU cores.",
+    "laptop": "Two CPU cores, about an hour at most: 12 epochs on 10,000 images.",
+    "standard": "One GPU: 60 epochs on all images, the accuracy recipe.",
+    "seed-2021": "The settings of the 2021 original: Adam 1e-4, batch 100, 40 epochs, no augmentation.",
+}
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides a training run. Frozen; every limit is checked on construction."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    preset: Preset = Field("smoke", description="Named set of defaults that the other fields start from.")
+    data_source: DataSource = Field(
+        "shapes",
+        description="cifar10: the original archive (downloaded once, 170 MB); folder: your own tree of "
+        "class folders; shapes: a synthetic set drawn on the spot.",
+    )
+    data_dir: Path | None = Field(
+        None, description="Where the images are (folder), or where CIFAR-10 is kept (cifar10). Default: data/."
+    )
+    train_limit: Annotated[int, Ge(2)] | None = Field(
+        None, description="Train on this many images, balanced over the classes. Default: all."
+    )
+    val_limit: Annotated[int, Ge(2)] | None = Field(
+        None, description="Validate on this many images, balanced over the classes. Default: all."
+    )
+    val_fraction: Annotated[float, Gt(0), Lt(0.9)] = Field(
+        0.1, description="Share of the training images set aside for validation (0.1 = 5,000 of CIFAR-10's 50,000)."
+    )
+    num_epochs: Annotated[int, Ge(1), Le(10_000)] = Field(4, description="Passes over the training images.")
+    batch_size: Annotated[int, Ge(1), Le(8192)] = Field(64, description="Images in one step.")
+    optimizer: Optimizer = Field("adamw", description="How weights follow the gradient.")
+    learning_rate: Annotated[float, Gt(0), Le(10)] = Field(3e-4, description="Peak learning rate.")
+    schedule: Schedule = Field(
+        "onecycle",
+        description="Learning rate over time: constant; onecycle: linear warm-up, then linear to 0; "
+        "cosine: linear warm-up, then cosine to 0.",
+    )
+    warmup: Annotated[float, Ge(0), Lt(1)] = Field(0.2, description="Share of all steps that warm up the rate.")
+    weight_decay: Annotated[float, Ge(0), Le(10)] = Field(
+        0.05, description="Pull of the weights towards 0; on weight matrices and kernels only, never on biases."
+    )
+    label_smoothing: Annotated[float, Ge(0), Lt(1)] = Field(0.0, description="Share of the target spread evenly.")
+    clip_norm: Annotated[float, Ge(0)] = Field(1.0, description="Largest gradient norm; 0 = no clipping.")
+    dropout: Annotated[float, Ge(0), Lt(1)] = Field(0.5, description="Share of fc6's and fc7's inputs dropped.")
+    flip: bool = Field(True, description="Mirror each training image left-right with probability 1/2.")
+    crop_padding: Annotated[int, Ge(0), Le(64)] = Field(
+        4, description="Pad by reflection and crop at random, in pixels of the stored image; 0 = off."
+    )
+    normalize: Literal["unit", "standard"] = Field(
+        "standard",
+        description="Input scale. unit: pixels in 0..1 as the original did; standard: zero mean, unit deviation.",
+    )
+    seed: Annotated[int, Ge(0), Lt(2**31)] = Field(0, description="Decides the split, the weights and the order.")
+    device: Device = Field("auto", description="auto takes a CUDA GPU where there is one, else the CPU.")
+    precision: Precision = Field(
+        "auto", description="auto computes in bfloat16 where the hardware has it and agrees with float32, else float32."
+    )
+    num_threads: Annotated[int, Ge(0), Le(256)] = Field(0, description="CPU threads for training; 0 = all cores.")
+    checkpoint_seconds: Annotated[float, Ge(1)] = Field(
+        120.0, description="Save the last weights at least this often, in seconds, besides each epoch's end."
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        """A run is resumed and inspected from other working directories than the one it was started in."""
+        return None if value is None else value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _folder_has_a_directory(self) -> TrainConfig:
+        if self.data_source == "folder" and self.data_dir is None:
+            raise ValueError("data_source 'folder' needs data_dir: the folder that holds one folder per class")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types; `make_config(**config.to_json())` gives the same config back."""
+        return self.model_dump(mode="json")
+
+
+_LAPTOP: dict[str, Any] = {
+    "train_limit": 10_000, "val_limit": 2_000, "num_epochs": 12, "batch_size": 64,
+    "learning_rate": 4e-4, "label_smoothing": 0.1,
+}  # fmt: skip
+_STANDARD: dict[str, Any] = {
+    "num_epochs": 60, "batch_size": 256, "learning_rate": 8e-4, "schedule": "cosine", "warmup": 0.05,
+    "label_smoothing": 0.1,
+}  # fmt: skip
+_SEED_2021: dict[str, Any] = {
+    "num_epochs": 40, "batch_size": 100, "optimizer": "adam", "learning_rate": 1e-4, "schedule": "constant",
+    "warmup": 0.0, "weight_decay": 0.0, "clip_norm": 0.0, "flip": False, "crop_padding": 0, "normalize": "unit",
+    "val_fraction": 0.2, "precision": "float32",
+}  # fmt: skip
+_SMOKE: dict[str, Any] = {
+    "train_limit": 1_000, "val_limit": 200, "num_epochs": 4, "batch_size": 16, "dropout": 0.2,
+}  # fmt: skip
+_PRESET_VALUES: dict[Preset, dict[str, Any]] = {
+    "smoke": _SMOKE, "laptop": _LAPTOP, "standard": _STANDARD, "seed-2021": _SEED_2021,
+}  # fmt: skip
+
+
+def preset_values(preset: Preset) -> dict[str, Any]:
+    """The fields that `preset` sets away from the class defaults, the preset's own name included."""
+    return {"preset": preset, **_PRESET_VALUES[preset]}
+
+
+def make_config(**values: Any) -> TrainConfig:
+    """A TrainConfig from a preset's defaults and the given fields.
+
+    Raises ConfigError, one sentence for the first bad field: its name, the value given and the limit.
+    """
+    preset = values.get("preset", "smoke")
+    if preset not in PRESETS:
+        raise ConfigError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}.")
+    try:
+        return TrainConfig(**{**preset_values(preset), **values})
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from error
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part in TrainConfig.model_fields)
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"{message}."
+    field = field or ".".join(str(part) for part in first["loc"])
+    return f"{field}: {message[0].lower()}{message[1:]}, got {first['input']!r}."
+
+
+def field_help(name: str) -> str:
+    """What a field means, for a form or a help page."""
+    return TrainConfig.model_fields[name].description or ""
+
+
+def field_limits(name: str) -> tuple[float | None, float | None]:
+    """The least and the greatest value of a number field, None where there is no limit.
+
+    A value that is itself excluded (above 0, say) is named as well.
+    """
+    low = high = None
+    annotation = TrainConfig.model_fields[name]
+    optional = [part for part in get_args(annotation.annotation) if hasattr(part, "__metadata__")]
+    for limit in [*annotation.metadata, *(m for part in optional for m in part.__metadata__)]:
+        low = getattr(limit, "ge", getattr(limit, "gt", low))
+        high = getattr(limit, "le", getattr(limit, "lt", high))
+    return None if low is None else float(low), None if high is None else float(high)

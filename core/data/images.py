@@ -1,0 +1,131 @@
+"""ImageSet: labelled images as one uint8 tensor, and its split into train, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from core.errors import DataError
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+#: Called with (done, total, message) while data loads; raises StopRequested when the user wants out.
+#: `total` is 0 where it isn't known.
+Progress = Callable[[int, int, str], None]
+
+
+def no_progress(done: int, total: int, message: str) -> None:
+    """A Progress that listens to nothing."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled square images of one size.
+
+    images: uint8, N x 3 x S x S, RGB, 0..255. labels: int64, N, an index into class_names.
+    synthetic: True where the images were drawn by a program; shown wherever the set is shown.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    class_names: tuple[str, ...]
+    synthetic: bool = False
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the stored images, in pixels."""
+        return int(self.images.shape[-1])
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def image(self, index: int) -> np.ndarray:
+        """Image `index` as uint8, S x S x 3."""
+        return self.images[index].permute(1, 2, 0).numpy()
+
+    def label(self, index: int) -> str:
+        """The true class of image `index`, by name."""
+        return self.class_names[int(self.labels[index])]
+
+    def select(self, indices: torch.Tensor) -> ImageSet:
+        """The images at `indices` (int64), in that order."""
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def indices_of(self, class_name: str) -> np.ndarray:
+        """Positions of the images of one class, ascending, int64."""
+        label = self.class_names.index(class_name)
+        return torch.nonzero(self.labels == label).flatten().numpy()
+
+    def fingerprint(self) -> str:
+        """16 hex digits that name exactly these images, labels and classes."""
+        digest = hashlib.sha256("\n".join(self.class_names).encode())
+        digest.update(str(tuple(self.images.shape)).encode())
+        for tensor in (self.labels, self.images):
+            digest.update(tensor.reshape(-1).numpy().data)
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """Three disjoint sets, and what had to be left out (one sentence each) while loading."""
+
+    train: ImageSet
+    val: ImageSet
+    test: ImageSet
+    notes: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        return {"train": len(self.train), "val": len(self.val), "test": len(self.test)}
+
+
+def _by_class(labels: torch.Tensor, num_classes: int, generator: torch.Generator) -> list[torch.Tensor]:
+    """For each class its positions in `labels`, shuffled."""
+    positions = [torch.nonzero(labels == label).flatten() for label in range(num_classes)]
+    return [p[torch.randperm(len(p), generator=generator)] for p in positions]
+
+
+def split_off(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """(rest, part): `part` takes `fraction` of every class, at least one image of each that has two.
+
+    The same images, fraction and seed give the same split on every machine.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rest, part = [], []
+    for positions in _by_class(images.labels, images.num_classes, generator):
+        count = round(len(positions) * fraction)
+        if len(positions) >= 2:
+            count = min(max(count, 1), len(positions) - 1)
+        part.append(positions[:count])
+        rest.append(positions[count:])
+    return images.select(torch.cat(rest).sort().values), images.select(torch.cat(part).sort().values)
+
+
+def balanced_limit(images: ImageSet, limit: int | None, seed: int) -> ImageSet:
+    """At most `limit` images, as evenly over the classes as their sizes allow; all of them where None."""
+    if limit is None or limit >= len(images):
+        return images
+    generator = torch.Generator().manual_seed(seed)
+    classes = _by_class(images.labels, images.num_classes, generator)
+    # One image of each class in turn, until the limit is reached: balanced also where classes run out.
+    ranks = torch.cat([torch.arange(len(p)) for p in classes])
+    order = torch.argsort(ranks, stable=True)[:limit]
+    return images.select(torch.cat(classes)[order].sort().values)
+
+
+def require_usable(name: str, images: ImageSet) -> None:
+    """Raises DataError where `images` is too small to train or to judge on."""
+    if len(images) == 0:
+        raise DataError(f"The {name} set holds no image. Add images, or use another data source.")
+
+
+def class_counts(images: ImageSet) -> Sequence[int]:
+    """Number of images of each class, in the order of class_names."""
+    return torch.bincount(images.labels, minlength=images.num_classes).tolist()

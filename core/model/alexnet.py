@@ -1,0 +1,155 @@
+"""AlexNet as the 2012 paper draws it, on one device: 96-256-384-384-256 channels, LRN, 227 x 227 input."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from core.data.images import CIFAR10_CLASSES
+from core.model.lrn import local_response_norm
+
+CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+INPUT_SIZE = 227  # pixels
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How pixels become the network's input: cut square, stored at image_size, stretched to 227, then normalised.
+
+    image_size: side of the training images in pixels; an upload is first brought to this size, so that the network
+    sees what it was trained on. mean, std: per channel, in units of 0..255; input = (pixel - mean) / std.
+    """
+
+    image_size: int = 32
+    mean: tuple[float, float, float] = (125.31, 122.95, 113.87)  # CIFAR-10's training images
+    std: tuple[float, float, float] = (62.99, 62.09, 66.70)
+
+
+class LocalResponseNorm(nn.Module):
+    """LRN with the paper's constants: size 5, alpha 1e-4, beta 0.75, k 2."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0)
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from its own generator, so that nothing else in the process changes a seeded training."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = torch.rand(x.shape, device=x.device, generator=self.generator) >= self.p
+        return x * keep.to(x.dtype).div_(1 - self.p)
+
+
+class AlexNet(nn.Module):
+    """The network of Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep CNNs" (2012).
+
+    Its children, in order, are the network: `forward` runs them one after the other, so a layer's name is at once
+    the submodule, the prefix in the state dict and the name a user sees. The two towers of the paper, a matter of
+    1.5 GB cards, are one here, so the convolutions are not grouped.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        *,
+        class_names: tuple[str, ...] | None = None,
+        input_spec: InputSpec | None = None,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if class_names is None:
+            class_names = CIFAR10_CLASSES if num_classes == 10 else tuple(f"class {i}" for i in range(num_classes))
+        if len(class_names) != num_classes:
+            raise ValueError(f"{num_classes} classes need as many names, got {len(class_names)}")
+        self.class_names = class_names
+        self.input_spec = input_spec or InputSpec()
+
+        self.conv1 = nn.Conv2d(3, 96, kernel_size=11, stride=4)
+        self.relu1 = nn.ReLU()
+        self.lrn1 = LocalResponseNorm()
+        self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.conv2 = nn.Conv2d(96, 256, kernel_size=5, padding=2)
+        self.relu2 = nn.ReLU()
+        self.lrn2 = LocalResponseNorm()
+        self.pool2 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.conv3 = nn.Conv2d(256, 384, kernel_size=3, padding=1)
+        self.relu3 = nn.ReLU()
+        self.conv4 = nn.Conv2d(384, 384, kernel_size=3, padding=1)
+        self.relu4 = nn.ReLU()
+        self.conv5 = nn.Conv2d(384, 256, kernel_size=3, padding=1)
+        self.relu5 = nn.ReLU()
+        self.pool5 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.flatten = nn.Flatten()
+        self.dropout6 = Dropout(dropout)
+        self.fc6 = nn.Linear(256 * 6 * 6, 4096)
+        self.relu6 = nn.ReLU()
+        self.dropout7 = Dropout(dropout)
+        self.fc7 = nn.Linear(4096, 4096)
+        self.relu7 = nn.ReLU()
+        self.fc8 = nn.Linear(4096, num_classes)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (N x num_classes) of normalised images (N x 3 x 227 x 227, floating point)."""
+        return deque(self.activations(x), maxlen=1)[0][1]
+
+    def activations(self, x: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+        """Every layer's name and output, from conv1 to fc8, as they are computed."""
+        for name, layer in self.named_children():
+            x = layer(x)
+            yield name, x
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Fresh weights: He et al. (2015), normal, fan-in, for all but fc8 (normal, deviation 0.01); biases 0."""
+        for name, layer in self.named_children():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                fan_in = layer.weight[0].numel()
+                deviation = 0.01 if name == "fc8" else math.sqrt(2 / fan_in)
+                nn.init.normal_(layer.weight, std=deviation, generator=generator)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def set_dropout(self, p: float) -> None:
+        """Drop a share `p` of fc6's and fc7's inputs while training."""
+        self.dropout6.p = self.dropout7.p = p
+
+    def use_generator(self, generator: torch.Generator) -> None:
+        """Let dropout draw from `generator`, which lives on the network's device."""
+        self.dropout6.generator = self.dropout7.generator = generator
+
+
+def normalize(images: torch.Tensor, spec: InputSpec, size: int = INPUT_SIZE) -> torch.Tensor:
+    """The network's input (float32, N x 3 x size x size) from pixels (uint8 or float, N x 3 x S x S, 0..255).
+
+    Bilinear, as `interpolate(mode="bilinear", align_corners=False)`, computed as two small matrix products.
+    """
+    side = images.shape[-1]
+    mean = torch.tensor(spec.mean, device=images.device).view(1, 3, 1, 1)
+    std = torch.tensor(spec.std, device=images.device).view(1, 3, 1, 1)
+    x = images.float().sub_(mean).div_(std) if images.dtype == torch.uint8 else (images.float() - mean) / std
+    if side == size:
+        return x
+    stretch = _bilinear_matrix(side, size, images.device)
+    return stretch @ (x @ stretch.T)
+
+
+def _bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
+    """target x source: row i holds the weights of target pixel i, obtained from interpolate itself."""
+    identity = torch.eye(source, device=device)[None, None]
+    return functional.interpolate(identity, (target, source), mode="bilinear", align_corners=False)[0, 0]

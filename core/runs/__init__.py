@@ -1,0 +1,1 @@
+"""The run folder: the only thing that training and viewing share."""

@@ -1,0 +1,201 @@
+"""Checkpoints: weights and training state as safetensors, made valid by a manifest that is written last.
+
+    checkpoints/step-00001234.safetensors         the weights
+    checkpoints/step-00001234.train.safetensors   what resuming needs besides (optimiser moments)
+    checkpoints/step-00001234.json                the manifest: sizes, sha256, step, accuracy, classes, input
+
+`best.json` and `last.json` in the run folder name a manifest. No pickle is ever read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from core.errors import CheckpointError
+from core.model.alexnet import AlexNet, InputSpec
+from core.runs.files import read_json, replacing, write_json
+from core.runs.run import Run
+from core.runs.writer import RunWriter
+
+Which = Literal["best", "last"]
+FORMAT_VERSION = 1
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A valid checkpoint of a run.
+
+    step: training steps done. epoch: epochs completed. seconds: training time so far, over all attempts.
+    val_accuracy: 0..1, or None where it was saved between validations.
+    """
+
+    run: Run
+    name: str
+    step: int
+    epoch: int
+    seconds: float
+    val_accuracy: float | None
+    class_names: tuple[str, ...]
+    input_spec: InputSpec
+    files: dict[str, dict[str, Any]]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the weights' file: names exactly these weights."""
+        digest: str = self.files[f"{self.name}.safetensors"]["sha256"]
+        return digest
+
+
+def save_checkpoint(
+    writer: RunWriter,
+    model: AlexNet,
+    training_state: Tensors | None,
+    *,
+    step: int,
+    epoch: int,
+    seconds: float,
+    val_accuracy: float | None,
+    pointers: tuple[Which, ...],
+) -> None:
+    """Write the model's weights and `training_state`, then let `pointers` name them; unnamed ones are deleted.
+
+    Files of this very step that are there already (saved for the other pointer) are not written again.
+    """
+    folder = writer.run.path / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    name = f"step-{step:08}"
+    manifest = read_json(folder / f"{name}.json") or {"files": {}}
+    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    for suffix, tensors in ((".safetensors", weights), (".train.safetensors", training_state)):
+        file = name + suffix
+        if tensors is not None and file not in manifest["files"]:
+            with replacing(folder / file) as temporary:
+                save_file(tensors, temporary)
+            manifest["files"][file] = {"size": (folder / file).stat().st_size, "sha256": _sha256(folder / file)}
+    known = manifest.get("val_accuracy")
+    manifest |= {
+        "format_version": FORMAT_VERSION,
+        "step": step,
+        "epoch": epoch,
+        "seconds": seconds,
+        "val_accuracy": known if val_accuracy is None else val_accuracy,
+        "class_names": list(model.class_names),
+        "input_spec": asdict(model.input_spec),
+        "torch": torch.__version__,
+    }
+    write_json(folder / f"{name}.json", manifest)
+    for pointer in pointers:
+        write_json(writer.run.path / f"{pointer}.json", {"manifest": f"{name}.json"})
+    _prune(writer.run)
+
+
+def available(run: Run) -> tuple[Which, ...]:
+    """Which of best and last this run has."""
+    return tuple(which for which in get_args(Which) if _pointer(run, which) is not None)
+
+
+def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
+    """The checkpoint that `which` names. Raises CheckpointError where there is none yet or its manifest is damaged."""
+    if which not in get_args(Which):
+        raise CheckpointError(f"{which!r} names no checkpoint: choose best or last.")
+    name = _pointer(run, which)
+    if name is None:
+        raise CheckpointError(f"Run {run.id!r} has no {which} checkpoint yet; it appears after the first validation.")
+    manifest = read_json(run.path / "checkpoints" / f"{name}.json")
+    try:
+        if manifest is None or manifest["format_version"] != FORMAT_VERSION:
+            raise KeyError("format_version")
+        spec = manifest["input_spec"]
+        return Checkpoint(
+            run=run,
+            name=name,
+            step=manifest["step"],
+            epoch=manifest["epoch"],
+            seconds=manifest["seconds"],
+            val_accuracy=manifest["val_accuracy"],
+            class_names=tuple(manifest["class_names"]),
+            input_spec=InputSpec(spec["image_size"], tuple(spec["mean"]), tuple(spec["std"])),
+            files=manifest["files"],
+        )
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"The manifest {name}.json of run {run.id!r} is damaged: {error} is missing.") from None
+
+
+def load_model(run: Run, which: str = "best", device: str | torch.device = "cpu") -> AlexNet:
+    """The network of a run's best or last checkpoint; see open_model."""
+    return open_model(find_checkpoint(run, which), device)
+
+
+def open_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> AlexNet:
+    """The network of a checkpoint, in evaluation mode, with its class names and input normalisation.
+
+    Raises CheckpointError where the checkpoint is missing, damaged or does not fit.
+    """
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
+        model = AlexNet(
+            len(checkpoint.class_names), class_names=checkpoint.class_names, input_spec=checkpoint.input_spec
+        )
+    weights = _load_tensors(checkpoint, ".safetensors")
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    found = {name: value.shape for name, value in weights.items()}
+    if expected != found:
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        names = ", ".join(wrong[:3])
+        raise CheckpointError(f"{checkpoint.name} of run {checkpoint.run.id!r} is not this network: {names} differ.")
+    model.load_state_dict(weights, assign=True)
+    return model.requires_grad_(False).eval().to(device)
+
+
+def load_training_state(checkpoint: Checkpoint) -> Tensors:
+    """What save_checkpoint got as training_state. Raises CheckpointError where it is missing or damaged."""
+    return _load_tensors(checkpoint, ".train.safetensors")
+
+
+def _load_tensors(checkpoint: Checkpoint, suffix: str) -> Tensors:
+    file = checkpoint.name + suffix
+    path = checkpoint.run.path / "checkpoints" / file
+    advice = "choose the other checkpoint, or train again"
+    expected = checkpoint.files.get(file)
+    if expected is None or not path.is_file():
+        raise CheckpointError(f"{file} of run {checkpoint.run.id!r} is missing; {advice}.")
+    if path.stat().st_size != expected["size"] or _sha256(path) != expected["sha256"]:
+        raise CheckpointError(f"{file} of run {checkpoint.run.id!r} is damaged (its checksum differs); {advice}.")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{file} of run {checkpoint.run.id!r} can't be read ({error}); {advice}.") from error
+
+
+def _pointer(run: Run, which: str) -> str | None:
+    """The checkpoint's name, if the pointer and its manifest are there."""
+    content = read_json(run.path / f"{which}.json")
+    if content is None:
+        return None
+    name = Path(str(content.get("manifest"))).stem
+    return name if (run.path / "checkpoints" / f"{name}.json").is_file() else None
+
+
+def _prune(run: Run) -> None:
+    """Delete what neither pointer names, manifest first, and the training state of all but the last."""
+    kept = {_pointer(run, "best"), _pointer(run, "last")}
+    last = _pointer(run, "last")
+    for manifest in (run.path / "checkpoints").glob("step-*.json"):
+        if manifest.stem not in kept:
+            manifest.unlink()
+    for file in (run.path / "checkpoints").glob("step-*.safetensors"):
+        name = file.name.partition(".")[0]
+        if name not in kept or (file.name.endswith(".train.safetensors") and name != last):
+            file.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

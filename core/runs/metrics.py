@@ -1,0 +1,120 @@
+"""The metrics stream: one JSON object a line, append only; read with a cursor, never from the start again."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from array import array
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+STEP_COLUMNS = ("step", "epoch", "seconds", "loss", "accuracy", "learning_rate", "images_per_second")
+_CRC = b',"crc32":"'
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """One line: `record` as strict JSON, closed by the crc32 of all that stands before it."""
+    body = json.dumps(record, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()[:-1]
+    return body + _CRC + f'{zlib.crc32(body):08x}"}}\n'.encode()
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The record of one line; None where the line is damaged."""
+    body, mark, tail = line.rstrip(b"\n").rpartition(_CRC)
+    if not mark or tail != f'{zlib.crc32(body):08x}"}}'.encode():
+        return None
+    record: dict[str, Any] = json.loads(body + b"}")
+    return record
+
+
+def segment_paths(run_path: Path) -> list[Path]:
+    """metrics-0001.jsonl, one per attempt, in order."""
+    return sorted(run_path.glob("metrics-[0-9][0-9][0-9][0-9].jsonl"))
+
+
+class MetricsReader:
+    """What a run has logged so far. `poll` reads only what is new; safe to share between threads.
+
+    damaged counts lines that failed their check and were skipped. version grows whenever anything changed.
+    """
+
+    def __init__(self, run_path: Path) -> None:
+        self._run_path = run_path
+        self._lock = threading.Lock()
+        self._offsets: dict[str, int] = {}
+        self._steps = {name: array("d") for name in STEP_COLUMNS}
+        self._epochs: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+        self.damaged = 0
+        self.version = 0
+
+    def poll(self) -> int:
+        """Take in new lines; the version after that."""
+        with self._lock:
+            for path in segment_paths(self._run_path):
+                self._read(path)
+            return self.version
+
+    def steps(self) -> dict[str, np.ndarray]:
+        """A float64 array per column of STEP_COLUMNS, ordered by step."""
+        with self._lock:
+            return {name: np.array(column) for name, column in self._steps.items()}
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """One record an epoch: losses, accuracies, per-class accuracy, confusion matrix."""
+        with self._lock:
+            return list(self._epochs)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Starts, checkpoints, test results, ends."""
+        with self._lock:
+            return list(self._events)
+
+    def frame(self) -> pd.DataFrame:
+        """The step records as a table."""
+        return pd.DataFrame(self.steps())
+
+    def _read(self, path: Path) -> None:
+        offset = self._offsets.get(path.name, 0)
+        if path.stat().st_size <= offset:
+            return
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]  # an unfinished last line is not there yet
+        for line in whole.splitlines():
+            record = decode(line)
+            if record is None:
+                self.damaged += 1
+            else:
+                self._take(record)
+        if whole:
+            self._offsets[path.name] = offset + len(whole)
+            self.version += 1
+
+    def _take(self, record: dict[str, Any]) -> None:
+        kind = record.get("kind")
+        if kind == "step":
+            for name, column in self._steps.items():
+                value = record.get(name)
+                column.append(float("nan") if value is None else value)
+        elif kind == "epoch":
+            self._epochs.append(record)
+        elif kind == "event":
+            self._events.append(record)
+            if record.get("event") == "start":
+                self._forget_after(record.get("step", 0))
+
+    def _forget_after(self, step: int) -> None:
+        """A resumed attempt repeats the steps after its checkpoint: the earlier attempt's are dropped."""
+        steps = self._steps["step"]
+        keep = len(steps)
+        while keep and steps[keep - 1] > step:
+            keep -= 1
+        for column in self._steps.values():
+            del column[keep:]
+        self._epochs = [record for record in self._epochs if record["step"] <= step]

@@ -1,0 +1,210 @@
+"""A run is a folder. Here it is found, named and described; `writer.py` is the only way to change one."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from core.config import TrainConfig, make_config
+from core.errors import RunError
+from core.runs.files import read_json, write_json
+
+RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+STALLED_AFTER_SECONDS = 60.0
+_probe = threading.Lock()
+
+
+class RunState(StrEnum):
+    """What a run is doing; derived on reading, never stored as running."""
+
+    RUNNING = "running"
+    STALLED = "stalled"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether a writer holds the run."""
+        return self in (RunState.RUNNING, RunState.STALLED)
+
+    @property
+    def can_resume(self) -> bool:
+        return self in (RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, at most a second old while it runs.
+
+    phase: loading | training | validating | testing | saving. loaded: share of the data set read, 0..1.
+    heartbeat: seconds since 1970. eta_seconds, images_per_second, memory_bytes: 0 where not known yet.
+    """
+
+    phase: str = "loading"
+    message: str = ""
+    step: int = 0
+    num_steps: int = 0
+    epoch: int = 0
+    num_epochs: int = 0
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    eta_seconds: float = 0.0
+    memory_bytes: int = 0
+    loaded: float = 0.0
+    heartbeat: float = 0.0
+
+    @property
+    def fraction(self) -> float:
+        """0..1, of the loading while that lasts, else of the training."""
+        return min(self.step / self.num_steps, 1.0) if self.num_steps else self.loaded
+
+
+@dataclass(frozen=True)
+class Run:
+    """A handle on `<runs_dir>/<run_id>/`. Every property reads the disk; nothing is kept."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings that the run was started with. Raises RunError where they can't be read."""
+        return make_config(**self._record()["config"])
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, device, thread count and start time, as written at the start."""
+        environment: dict[str, Any] = self._record().get("environment", {})
+        return environment
+
+    def _record(self) -> dict[str, Any]:
+        record = read_json(self.path / "config.json")
+        if record is None or not isinstance(record.get("config"), dict):
+            raise RunError(f"Run {self.id!r} has no readable config.json; delete its folder or restore the file.")
+        return record
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The data set as loaded: counts, class_names, fingerprint, synthetic, notes. Empty until then."""
+        return read_json(self.path / "data.json") or {}
+
+    @property
+    def end(self) -> dict[str, Any] | None:
+        """state, reason and time of the end; None while there is none."""
+        return read_json(self.path / "end.json")
+
+    @property
+    def progress(self) -> Progress:
+        content = read_json(self.path / "progress.json") or {}
+        known = {field.name for field in fields(Progress)}
+        return Progress(**{key: value for key, value in content.items() if key in known})
+
+    @property
+    def state(self) -> RunState:
+        """end.json decides; without it, a held lock means running, a free one that the writer died."""
+        end = self.end
+        if end is not None and end.get("state") in ("finished", "stopped", "failed"):
+            return RunState(end["state"])
+        if not self._is_locked():
+            return RunState.INTERRUPTED
+        heartbeat = self.progress.heartbeat
+        late = heartbeat > 0 and time.time() - heartbeat > STALLED_AFTER_SECONDS
+        return RunState.STALLED if late else RunState.RUNNING
+
+    @property
+    def writer(self) -> dict[str, Any]:
+        """pid, host and start time of the last writer, for messages only."""
+        return read_json(self.path / "writer.json") or {}
+
+    def request_stop(self) -> None:
+        """Ask the writer, in whichever process it is, to save and stop; it looks at every step."""
+        write_json(self.path / "control.json", {"command": "stop", "at": time.time()})
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether someone asked the writer to stop and it has not answered yet."""
+        return (self.path / "control.json").exists()
+
+    def lock(self) -> FileLock:
+        """The run's lock, not taken. flock on Unix: the kernel frees it when its holder dies."""
+        return FileLock(self.path / "run.lock", thread_local=False)
+
+    def _is_locked(self) -> bool:
+        if not (self.path / "run.lock").exists():
+            return False
+        for _ in range(3):
+            with _probe:  # two probes in one process must not take each other for a writer
+                try:
+                    with self.lock().acquire(timeout=0):
+                        return False
+                except Timeout:
+                    pass
+                except OSError:  # a folder that we may only read: its heartbeat has to do
+                    return time.time() - self.progress.heartbeat < STALLED_AFTER_SECONDS
+            time.sleep(0.002)  # another process's probe lets go within this
+        return True
+
+
+def check_run_id(run_id: str) -> str:
+    """`run_id` itself. Raises RunError where it is no plain folder name."""
+    if not RUN_ID.fullmatch(run_id):
+        raise RunError(
+            f"{run_id[:80]!r} can't name a run: use 1 to 64 lower-case letters, digits, dots, dashes or underscores, "
+            "beginning with a letter or digit."
+        )
+    return run_id
+
+
+def new_run_id(runs_dir: Path, config: TrainConfig) -> str:
+    """Preset and start time, such as `laptop-2026-03-01-1407`; numbered where that is taken."""
+    stem = f"{config.preset}-{datetime.now():%Y-%m-%d-%H%M}"
+    names = [stem, *(f"{stem}-{number}" for number in range(2, 100))]
+    return next(name for name in names if not (runs_dir / name).exists())
+
+
+def create_run(runs_dir: Path, config: TrainConfig, environment: dict[str, Any], run_id: str | None = None) -> Run:
+    """A new run folder holding its config. Raises RunError for a bad or taken name, or where it can't be written."""
+    run_id = check_run_id(run_id) if run_id is not None else new_run_id(runs_dir, config)
+    path = runs_dir / run_id
+    try:
+        path.mkdir(parents=True)
+        write_json(path / "config.json", {"config": config.to_json(), "environment": environment})
+    except FileExistsError:
+        raise RunError(f"Run {run_id!r} exists already: choose another name, or resume it.") from None
+    except OSError as error:
+        raise RunError(f"Run {run_id!r} can't be written in {runs_dir}: {error.strerror}.") from error
+    return Run(path)
+
+
+def load_run(runs_dir: Path | str, run_id: str) -> Run:
+    """The run of that name. Raises RunError where there is none."""
+    path = Path(runs_dir) / check_run_id(run_id)
+    if path.is_symlink() or not (path / "config.json").is_file():
+        raise RunError(f"There is no run {run_id!r} in {runs_dir}.")
+    return Run(path)
+
+
+def list_runs(runs_dir: Path | str) -> list[Run]:
+    """All runs, the newest first. A folder that isn't a run is left out."""
+    root = Path(runs_dir)
+    if not root.is_dir():
+        return []
+    found = [
+        path
+        for path in root.iterdir()
+        if RUN_ID.fullmatch(path.name) and not path.is_symlink() and (path / "config.json").is_file()
+    ]
+    return [Run(path) for path in sorted(found, key=lambda path: (path / "config.json").stat().st_mtime, reverse=True)]

@@ -1,0 +1,1 @@
+"""Training: one loop, one background thread, and the device they run on."""

@@ -1,0 +1,92 @@
+"""What a run will cost here, before it starts: time, memory, disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+
+import torch
+
+from core.config import TrainConfig
+from core.data.images import CIFAR10_CLASSES, ImageSet
+from core.model.alexnet import AlexNet
+from core.model.layers import layer_table
+from core.runs.run import Run
+from core.training.device import device_name, keep_freed_memory, pick_device, pick_precision, precision_name
+from core.training.loop import training_step
+from core.training.state import fresh
+
+_PROBE_BATCH = 16
+_EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step
+_TENSORS_PER_WEIGHT = 4  # the weight, its gradient, two moments of Adam
+_COPIES_PER_ACTIVATION = 2.5  # the activation, its gradient, what a layer keeps for its backward pass
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast this machine trains, and what was measured: a device at a precision."""
+
+    device: str
+    precision: str
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a whole run, validation and test included. seconds is an estimate; the bytes are about right."""
+
+    parameters: int
+    memory_bytes: int
+    disk_bytes: int
+    seconds: float
+
+
+def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
+    """The pace of the first of `runs` that trains, or trained, on the device and at the precision of `config`."""
+    device = pick_device(config)
+    precision = precision_name(pick_precision(config, device))
+    for run in runs:
+        if run.environment.get("device") == device_name(device) and run.environment.get("precision") == precision:
+            pace = run.progress.images_per_second
+            if pace:
+                return Speed(device_name(device), precision, pace)
+    return None
+
+
+def measure_speed(config: TrainConfig) -> Speed:
+    """Time a few real training steps of `config` on random images; about two seconds on an idle CPU."""
+    device = pick_device(config)
+    if device.type == "cpu":
+        keep_freed_memory()
+    pixels = torch.randint(0, 256, (_PROBE_BATCH, 3, 32, 32), dtype=torch.uint8)
+    images = ImageSet(pixels, torch.arange(_PROBE_BATCH) % 10, CIFAR10_CLASSES)
+    state = fresh(config, images, device)
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        training_step(config, state, pixels.to(device), images.labels.to(device), 1e-6).tolist()  # waits for the device
+        return time.perf_counter() - began
+
+    fastest = min(seconds() for _ in range(3))
+    return Speed(device_name(device), precision_name(state.precision), _PROBE_BATCH / fastest)
+
+
+def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
+    """What a run of `config` costs on `counts` (train, val, test) images at `speed`."""
+    per_epoch = counts["train"] + counts["val"] * _EVALUATION_SHARE
+    images = config.num_epochs * per_epoch + counts["test"] * _EVALUATION_SHARE
+    with torch.device("meta"):
+        model = AlexNet()
+    rows = layer_table(model)
+    parameters = sum(row.parameters for row in rows)
+    bytes_per_value = 4 if pick_precision(config, pick_device(config)) is torch.float32 else 2
+    activations = sum(prod(row.output_shape) for row in rows) * config.batch_size * bytes_per_value
+    weights = parameters * 4 * _TENSORS_PER_WEIGHT
+    return Cost(
+        parameters=parameters,
+        memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
+        disk_bytes=parameters * 4 * 4,  # best and last weights, two moments
+        seconds=images / speed.images_per_second,
+    )

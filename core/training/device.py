@@ -1,0 +1,102 @@
+"""The hardware a run trains on: which device, which precision, how many threads, at which priority."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+import threading
+
+import psutil
+import torch
+from torch.nn import functional
+
+from core.config import TrainConfig
+from core.errors import ConfigError
+
+_WORKER_NICENESS = 10
+
+
+def pick_device(config: TrainConfig) -> torch.device:
+    """The device that `config.device` means here. Raises ConfigError for cuda where there is none."""
+    has_cuda = torch.cuda.is_available()
+    if config.device == "cuda" and not has_cuda:
+        raise ConfigError("device: cuda was asked for, but torch sees no CUDA GPU here; choose auto or cpu.")
+    return torch.device("cuda" if has_cuda and config.device != "cpu" else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """What to call it on a page."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {os.cpu_count()} threads"
+
+
+def pick_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
+    """The dtype to compute in: bfloat16 where it is fast here and right, else float32."""
+    if config.precision != "auto":
+        return torch.float32 if config.precision == "float32" else torch.bfloat16
+    return torch.bfloat16 if _has_fast_bfloat16(device) and _bfloat16_agrees(device) else torch.float32
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """float32 or bfloat16."""
+    return str(precision).removeprefix("torch.")
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Only a private probe tells; a torch that drops it gets float32, slower and right.
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return callable(probe) and probe() is True
+
+
+def _bfloat16_agrees(device: torch.device) -> bool:
+    """One small convolution against float32: silently wrong bfloat16 kernels have been seen in the field."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(2, 96, 27, 27, generator=generator).to(device)
+    weight = torch.randn(64, 96, 5, 5, generator=generator).to(device)
+    right = functional.conv2d(image, weight, padding=2)
+    layout = torch.channels_last
+    found = functional.conv2d(
+        image.bfloat16().contiguous(memory_format=layout), weight.bfloat16().contiguous(memory_format=layout), padding=2
+    )
+    return bool(((found.float() - right).norm() / right.norm()) < 0.02)
+
+
+def prepare_worker(config: TrainConfig, device: torch.device) -> int:
+    """Set up the calling thread for training; the number of CPU threads it uses.
+
+    Threads and priority hold for the thread that calls this and the pool it starts, so that must be the worker.
+    """
+    threads = config.num_threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    if device.type == "cpu":
+        _lower_priority()
+        keep_freed_memory()
+    return threads
+
+
+def _lower_priority() -> None:
+    """Let pages come before training on a busy CPU. Only Linux gives single threads a priority."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _WORKER_NICENESS)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep large freed blocks: else each step pays for their pages anew (about 15 % of a step)."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL("libc.so.6")
+        m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
+        libc.mallopt(m_mmap_threshold, 1 << 30)
+        libc.mallopt(m_trim_threshold, 1 << 30)
+        libc.mallopt(m_top_pad, 1 << 28)
+
+
+def memory_in_use(device: torch.device) -> int:
+    """Bytes: the peak on a GPU, the resident memory of this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return int(psutil.Process().memory_info().rss)

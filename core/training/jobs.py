@@ -1,0 +1,125 @@
+"""The one background thread of this process that trains. The only module that knows threads."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from core.config import TrainConfig
+from core.errors import CoreError, RunError, RunLockedError, StopRequested
+from core.runs.run import Run, RunState, create_run
+from core.runs.writer import RunWriter
+from core.training.device import device_name, pick_device, pick_precision, precision_name
+from core.training.loop import train
+
+_SHUTDOWN_SECONDS = 20.0
+_lock = threading.Lock()
+_thread: threading.Thread | None = None
+_run: Run | None = None
+
+
+def start(config: TrainConfig, *, runs_dir: Path, data_dir: Path, run_id: str | None = None) -> Run:
+    """Create a run and train it in the background.
+
+    Raises RunLockedError while another run trains in this process, RunError for a bad or taken run_id, ConfigError
+    where the device isn't there.
+    """
+    device = pick_device(config)
+    with _lock:
+        _refuse_second()
+        run = create_run(runs_dir, config, _environment(config, device), run_id)
+        _launch(run, data_dir)
+        return run
+
+
+def resume(run: Run, *, data_dir: Path) -> Run:
+    """Go on training a stopped, failed or interrupted run from its last checkpoint.
+
+    Raises RunLockedError while another run trains here or another process writes this one, RunError where there is
+    nothing to resume.
+    """
+    with _lock:
+        _refuse_second()
+        state = run.state
+        if not state.can_resume:
+            raise RunError(f"Run {run.id!r} is {state.value}: only a stopped, failed or interrupted run can go on.")
+        pick_device(run.config)
+        _launch(run, data_dir)
+        return run
+
+
+def active() -> Run | None:
+    """The run that trains in this process now."""
+    return _run if _thread is not None and _thread.is_alive() else None
+
+
+def wait(timeout: float | None = None) -> bool:
+    """Wait for the background thread; True once it has ended."""
+    if _thread is None:
+        return True
+    _thread.join(timeout)
+    return not _thread.is_alive()
+
+
+def _refuse_second() -> None:
+    running = active()
+    if running is not None:
+        raise RunLockedError(f"Run {running.id!r} is already training here; stop it before starting another.")
+
+
+def _launch(run: Run, data_dir: Path) -> None:
+    """Take the run's lock here, so that a refusal reaches the caller, and hand it to the thread."""
+    global _thread, _run
+    writer = RunWriter(run)
+    _run = run
+    _thread = threading.Thread(target=_work, args=(writer, data_dir), name=f"train-{run.id}", daemon=True)
+    _thread.start()
+
+
+def _work(writer: RunWriter, data_dir: Path) -> None:
+    with writer:
+        try:
+            writer.end(train(writer, data_dir), "")
+        except StopRequested as request:
+            writer.end(RunState.STOPPED, str(request))
+        except CoreError as error:
+            writer.end(RunState.FAILED, str(error))
+        except Exception as error:
+            writer.append_log(traceback.format_exc())
+            writer.end(RunState.FAILED, _readable(error, writer.run))
+
+
+def _readable(error: Exception, run: Run) -> str:
+    if isinstance(error, torch.OutOfMemoryError):
+        size = run.config.batch_size
+        return f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}."
+    if isinstance(error, OSError):
+        return f"The run could not be written or read: {error.strerror or error}. Free some space, then resume."
+    return f"{type(error).__name__}: {error}. The full traceback is in {run.id}/run.log."
+
+
+def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]:
+    return {
+        "device": device_name(device),
+        "precision": precision_name(pick_precision(config, device)),
+        "cpu_threads": os.cpu_count(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "started": time.time(),
+    }
+
+
+@atexit.register
+def _shut_down() -> None:
+    """A server that ends lets its run save first: the thread is a daemon and would be cut off."""
+    run = active()
+    if run is not None:
+        run.request_stop()
+        wait(_SHUTDOWN_SECONDS)

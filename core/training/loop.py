@@ -1,0 +1,232 @@
+"""The training loop: from a run's config to its checkpoints, one step after the other."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from core.config import TrainConfig
+from core.data.augment import augment
+from core.data.images import DataSplits, ImageSet, Progress
+from core.data.sources import load_data
+from core.errors import DataError, RunError, StopRequested
+from core.evaluation import Evaluation, evaluate
+from core.model.alexnet import AlexNet, normalize
+from core.runs.checkpoints import Which, available, load_model
+from core.runs.run import RunState
+from core.runs.writer import RunWriter
+from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
+from core.training.optimizer import learning_rate, set_learning_rate
+from core.training.state import TrainingState, begin, save
+
+#: step number (1-based), learning rate, and on the device: loss, correct images, images
+PendingStep = tuple[int, float, torch.Tensor]
+_LOG_SECONDS = 0.25  # on a GPU, losses are read back no more often than this: each read waits for the device
+
+
+def train(writer: RunWriter, data_dir: Path) -> RunState:
+    """Train the writer's run from where it stands to its end, or until a stop is requested.
+
+    Returns FINISHED or STOPPED. Raises CoreError with a sentence for what a user can mend.
+    """
+    config = writer.run.config
+    device = pick_device(config)
+    threads = prepare_worker(config, device)
+    data = load_data(config, data_dir=data_dir, progress=_loading_progress(writer))
+    _record_data(writer, data)
+    state = begin(writer.run, config, data.train, device)
+    writer.log(
+        "event",
+        event="start",
+        step=state.step,
+        attempt=writer.attempt,
+        seconds=state.seconds,
+        precision=precision_name(state.precision),
+        threads=threads,
+    )
+    if not available(writer.run):
+        save(writer, state)
+    images = data.train.images.to(device), data.train.labels.to(device)
+    while state.epoch < config.num_epochs:
+        if not train_one_epoch(writer, config, state, *images):
+            save(writer, state)
+            return RunState.STOPPED
+        _finish_epoch(writer, state, data.val)
+    _test(writer, data.test, state.precision, device)
+    return RunState.FINISHED
+
+
+def train_one_epoch(
+    writer: RunWriter, config: TrainConfig, state: TrainingState, images: torch.Tensor, labels: torch.Tensor
+) -> bool:
+    """The rest of the current epoch; False if a stop was requested before its end.
+
+    The order of the images depends on the seed and the epoch, what chance does in a step (augmentation, dropout) on
+    the seed and the step: so a resumed run goes on exactly as an uninterrupted one, and no generator needs saving.
+    """
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(mix(config.seed, state.epoch)))
+    order = order.to(labels.device)
+    state.model.train()
+    pending: list[PendingStep] = []
+    flushed = time.monotonic()
+    for start in range((state.step % state.steps_per_epoch) * config.batch_size, len(order), config.batch_size):
+        if writer.stop_requested():
+            _log_steps(writer, config, state, pending, flushed)
+            return False
+        chosen = order[start : start + config.batch_size]
+        rate = learning_rate(config, state.step, state.num_steps)
+        result = training_step(config, state, images[chosen], labels[chosen], rate)
+        state.step += 1
+        pending.append((state.step, rate, result))
+        at_end = start + config.batch_size >= len(order)
+        if at_end or state.device.type == "cpu" or time.monotonic() - flushed > _LOG_SECONDS:
+            _log_steps(writer, config, state, pending, flushed)
+            pending, flushed = [], time.monotonic()
+            if not at_end and flushed - state.saved > config.checkpoint_seconds:
+                save(writer, state)
+                flushed = time.monotonic()
+    return True
+
+
+def training_step(
+    config: TrainConfig, state: TrainingState, images: torch.Tensor, labels: torch.Tensor, rate: float
+) -> torch.Tensor:
+    """One step of the optimiser; (loss, correct images, images) of its batch, on the device."""
+    model, generator = state.model, state.generator
+    generator.manual_seed(mix(config.seed, state.step))
+    images = augment(images, flip=config.flip, crop_padding=config.crop_padding, generator=generator)
+    pixels = normalize(images, model.input_spec).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(state.device.type, state.precision, enabled=state.precision != torch.float32):
+        logits = model(pixels)
+    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if config.clip_norm:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    set_learning_rate(state.optimizer, rate)
+    state.optimizer.step()
+    count = torch.full((), len(labels), device=state.device, dtype=torch.float64)
+    result = torch.stack([loss.detach().double(), (logits.argmax(1) == labels).sum().double(), count])
+    state.sums += torch.stack([result[0] * count, result[1], count])
+    return result
+
+
+def _log_steps(
+    writer: RunWriter, config: TrainConfig, state: TrainingState, pending: list[PendingStep], since: float
+) -> None:
+    """Write the records of the pending steps, begun at `since`, and the progress.
+
+    Raises RunError where a loss is not a number.
+    """
+    if not pending:
+        return
+    results = torch.stack([result for *_, result in pending]).tolist()  # waits for the device
+    state.step_seconds.append((time.monotonic() - since) / len(pending))
+    seconds, epoch = state.seconds, (pending[0][0] - 1) // state.steps_per_epoch + 1
+    images_per_second = sum(count for *_, count in results) / (time.monotonic() - since)
+    for (step, rate, _), (loss, correct, count) in zip(pending, results, strict=True):
+        if not math.isfinite(loss):
+            raise RunError(
+                f"The loss is no longer a number at step {step}: training diverged. Lower learning_rate "
+                f"({config.learning_rate:g}) or warm up longer; the checkpoints from before are kept."
+            )
+        writer.log(
+            "step",
+            step=step,
+            epoch=epoch,
+            seconds=round(seconds, 3),
+            loss=round(loss, 6),
+            accuracy=round(correct / count, 6),
+            learning_rate=rate,
+            images_per_second=round(images_per_second, 2),
+        )
+    writer.report(
+        phase="training",
+        message=f"Epoch {epoch} of {config.num_epochs}",
+        step=state.step,
+        num_steps=state.num_steps,
+        epoch=epoch,
+        num_epochs=config.num_epochs,
+        seconds=seconds,
+        images_per_second=images_per_second,
+        eta_seconds=state.eta_seconds(config.num_epochs),
+        memory_bytes=memory_in_use(state.device),
+    )
+
+
+def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet) -> None:
+    """Validate, record the epoch, save."""
+    began = time.monotonic()
+    result = _evaluate(writer, state.model, val, state.precision, "validating")
+    state.validation_seconds = time.monotonic() - began
+    loss, correct, count = state.sums.tolist()
+    state.sums.zero_()
+    writer.log(
+        "epoch",
+        epoch=state.epoch,
+        step=state.step,
+        seconds=round(state.seconds, 3),
+        train_loss=loss / count,
+        train_accuracy=correct / count,
+        **{f"val_{name}": value for name, value in result.record().items()},
+    )
+    pointers: tuple[Which, ...] = ("last",)
+    if result.accuracy > state.best_accuracy:
+        state.best_accuracy = result.accuracy
+        pointers = ("best", "last")
+    save(writer, state, val_accuracy=result.accuracy, pointers=pointers)
+
+
+def _evaluate(writer: RunWriter, model: AlexNet, images: ImageSet, precision: torch.dtype, phase: str) -> Evaluation:
+    writer.report(phase=phase, force=True)
+
+    def heartbeat(done: int) -> None:
+        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images")
+
+    return evaluate(model, images, precision=precision, on_batch=heartbeat)
+
+
+def _test(writer: RunWriter, test: ImageSet, precision: torch.dtype, device: torch.device) -> None:
+    """Judge the best checkpoint once on the test images, which nothing was chosen on."""
+    best = load_model(writer.run, "best", device).to(memory_format=torch.channels_last)
+    result = _evaluate(writer, best, test, precision, "testing")
+    writer.log("event", event="test", checkpoint="best", num_images=len(test), **result.record())
+
+
+def _record_data(writer: RunWriter, data: DataSplits) -> None:
+    """Write data.json; on a resume, refuse other data than the run began with."""
+    fingerprint = data.train.fingerprint()
+    known = writer.run.data.get("fingerprint", fingerprint)
+    if known != fingerprint:
+        raise DataError(
+            f"The training images have changed since this run began (fingerprint {fingerprint}, was {known}); "
+            "restore them, or start a new run."
+        )
+    writer.write_data(
+        {
+            "counts": data.counts(),
+            "class_names": list(data.train.class_names),
+            "image_size": data.train.image_size,
+            "synthetic": data.train.synthetic,
+            "fingerprint": fingerprint,
+            "notes": list(data.notes),
+        }
+    )
+
+
+def _loading_progress(writer: RunWriter) -> Progress:
+    def report(done: int, total: int, message: str) -> None:
+        if writer.stop_requested():
+            raise StopRequested("Stopped while loading the images.")
+        writer.report(phase="loading", message=message, loaded=done / total if total else 0.0)
+
+    return report
+
+
+def mix(seed: int, number: int) -> int:
+    """A seed of its own for each epoch or step; far apart, so that neighbouring seeds share no stream."""
+    return (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63

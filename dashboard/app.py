@@ -1,0 +1,26 @@
+"""The dashboard's entry point: streamlit run dashboard/app.py"""
+
+import sys
+from pathlib import Path
+
+# `streamlit run` puts this file's folder on the path, not the project's; the script body runs again on every rerun.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+import streamlit as st  # noqa: E402
+
+# An emoji, set before st.navigation: a material icon as favicon would be fetched from a font server.
+st.set_page_config(page_title="AlexNet Live", page_icon="🔬", layout="wide")
+
+page = st.navigation(
+    [
+        st.Page("app_pages/train.py", title="Train", icon=":material/model_training:", default=True),
+        st.Page("app_pages/predict.py", title="Predict", icon=":material/image_search:"),
+        st.Page("app_pages/feature_maps.py", title="Feature maps", icon=":material/grid_view:"),
+        st.Page("app_pages/architecture.py", title="Architecture", icon=":material/account_tree:"),
+    ],
+    position="top",
+)
+st.set_page_config(page_title=f"{page.title} · AlexNet Live")
+page.run()

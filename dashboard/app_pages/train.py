@@ -1,0 +1,50 @@
+"""Start a run, watch it learn, stop it, go on with it."""
+
+import streamlit as st
+
+from core.runs.run import Run, list_runs
+from core.training import jobs
+from dashboard import state
+from dashboard.components.live_run import live_run
+from dashboard.components.new_run import new_run
+from dashboard.components.run_table import run_table
+from dashboard.paths import runs_dir
+
+_TICK_SECONDS = 1.0
+_WATCH_SECONDS = 3.0
+
+
+def shown_run(runs: list[Run]) -> Run | None:
+    """The run that was chosen, else the one that trains here, else the newest."""
+    chosen = state.selected_run()
+    return next((run for run in runs if run.id == chosen), jobs.active() or next(iter(runs), None))
+
+
+def signature(runs: list[Run]) -> list[tuple[str, str]]:
+    return [(run.id, run.state.value) for run in runs]
+
+
+@st.fragment(run_every=_WATCH_SECONDS)
+def watch(drawn: list[tuple[str, str]]) -> None:
+    """Learn of runs that another tab, or another process, started or ended."""
+    if signature(list_runs(runs_dir())) != drawn:
+        st.rerun()
+
+
+st.title("Train")
+if message := state.take_message():
+    st.warning(message)
+runs = list_runs(runs_dir())
+run = shown_run(runs)
+if run is None:
+    st.markdown("Watch the 2012 AlexNet learn. Synthetic shapes need no download; the first run takes about a minute.")
+form = st.expander("New run", icon=":material/add:", expanded=run is None, key=state.NEW_RUN, on_change="rerun")
+if form.open:
+    with form:
+        new_run()
+if run is not None:
+    now = run.state
+    st.fragment(live_run, run_every=_TICK_SECONDS if now.is_active else None)(run, now)
+    st.markdown("#### Runs")
+    run_table(runs)
+watch(signature(runs))

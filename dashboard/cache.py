@@ -1,0 +1,89 @@
+"""What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from core.config import TrainConfig
+from core.data.images import ImageSet
+from core.data.sources import load_data
+from core.inspection.feature_maps import FeatureMaps, feature_maps
+from core.inspection.filters import filter_weights
+from core.model import AlexNet, LayerInfo, layer_table
+from core.prediction import Prediction, network_input, predict
+from core.runs.checkpoints import Checkpoint, open_model
+from core.runs.metrics import MetricsReader
+from core.runs.run import Run
+from core.training.cost import Speed, known_speed, measure_speed
+from dashboard.images import Chosen
+from dashboard.paths import data_dir
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def metrics(run_path: Path) -> MetricsReader:
+    """The one reader of a run's metrics; poll it for what is new."""
+    return MetricsReader(run_path)
+
+
+def test_images(config: TrainConfig) -> ImageSet:
+    """The test set of a run's data. Raises DataError where it is gone."""
+    return _test_images(config.data_source, str(config.data_dir), config.seed, config)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the test images")
+def _test_images(source: str, folder: str, seed: int, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
+    return load_data(_config, data_dir=data_dir()).test
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the network")
+def _model(fingerprint: str, _checkpoint: Checkpoint) -> AlexNet:  # noqa: ARG001 - the cache's key
+    return open_model(_checkpoint)
+
+
+def predictions(checkpoint: Checkpoint, images: list[Chosen]) -> list[Prediction]:
+    """What the checkpoint says of each picture. Raises CheckpointError."""
+    return predict(_model(checkpoint.fingerprint, checkpoint), [image.picture for image in images])
+
+
+def seen_by_network(checkpoint: Checkpoint, image: Chosen) -> np.ndarray:
+    """The 227 × 227 pixels that the network gets of a picture."""
+    return network_input(image.picture, checkpoint.input_spec)
+
+
+def maps(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str) -> FeatureMaps:
+    """All channels of one layer and stage. Raises CheckpointError."""
+    return _maps(checkpoint.fingerprint, image.fingerprint, layer, stage, checkpoint, image)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _maps(
+    weights: str,  # noqa: ARG001 - the cache's key, as is the next
+    pixels: str,  # noqa: ARG001
+    layer: str,
+    stage: str,
+    _checkpoint: Checkpoint,
+    _image: Chosen,
+) -> FeatureMaps:
+    return feature_maps(_model(_checkpoint.fingerprint, _checkpoint), _image.picture, layer, stage)
+
+
+def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:
+    """The weights of one channel's filter, input channels × height × width."""
+    return filter_weights(_model(checkpoint.fingerprint, checkpoint), layer, channel)
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def layers() -> list[LayerInfo]:
+    """The layer table of the network with ten classes."""
+    return layer_table(AlexNet())
+
+
+def speed(config: TrainConfig, runs: list[Run]) -> Speed:
+    """How fast this machine trains: as its latest run did, else measured once."""
+    return known_speed(config, runs) or _measured_speed(config.device, config.precision, config)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Timing a few training steps on this machine")
+def _measured_speed(device: str, precision: str, _config: TrainConfig) -> Speed:  # noqa: ARG001 - the key
+    return measure_speed(_config)

@@ -1,0 +1,120 @@
+"""From records to pictures: panels for the live charts, Plotly figures for the rest. No Streamlit here."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.inspection.mosaic import colormap
+from core.prediction import Prediction
+from dashboard.components.live_chart import Panel, Series
+
+X_AXES = {"Step": "step", "Epoch": "epoch", "Time": "minutes"}
+X_TITLES = {"step": "Step", "epoch": "Epoch", "minutes": "Minutes"}
+_SMALL_POINTS = 400
+_ACCENT = "#0F8B8B"
+
+
+def smooth(values: np.ndarray, amount: float) -> np.ndarray:
+    """Exponential moving average; amount 0 (none) to below 1, corrected for its start."""
+    if amount <= 0 or len(values) < 2:
+        return values
+    result: np.ndarray = pd.Series(values).ewm(alpha=1 - amount).mean().to_numpy()
+    return result
+
+
+def training_panels(
+    steps: dict[str, np.ndarray],
+    epochs: Sequence[dict[str, Any]],
+    *,
+    steps_per_epoch: float,
+    x_axis: str,
+    smoothing: float,
+    log_loss: bool,
+) -> list[Panel]:
+    """Loss, accuracy, learning rate and pace over `x_axis` (step, epoch or minutes)."""
+    x = {
+        "step": steps["step"],
+        "epoch": steps["step"] / steps_per_epoch,
+        "minutes": steps["seconds"] / 60,
+    }[x_axis]
+    epoch_x = _column(epochs, {"step": "step", "epoch": "epoch", "minutes": "seconds"}[x_axis])
+    if x_axis == "minutes":
+        epoch_x = epoch_x / 60
+
+    def pair(train: str, val: str) -> tuple[Series, ...]:
+        return (
+            Series("training", x, smooth(steps[train], smoothing), "train"),
+            Series("validation", epoch_x, _column(epochs, val), "val", dash="dash", markers=True),
+        )
+
+    return [
+        Panel("Loss", "Cross-entropy", pair("loss", "val_loss"), y_log=log_loss, alt=_alt("loss", epochs, "val_loss")),
+        Panel("Accuracy", "Share correct", pair("accuracy", "val_accuracy"), y_percent=True, y_range=(0.0, 1.0),
+              alt=_alt("accuracy", epochs, "val_accuracy")),
+        Panel("Learning rate", "Per step", (Series("learning rate", x, steps["learning_rate"], "accent"),),
+              height=200, max_points=_SMALL_POINTS),
+        Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),),
+              height=200, max_points=_SMALL_POINTS),
+    ]  # fmt: skip
+
+
+def _column(records: Sequence[dict[str, Any]], name: str) -> np.ndarray:
+    return np.array([record[name] for record in records], dtype=float)
+
+
+def _alt(what: str, epochs: Sequence[dict[str, Any]], column: str) -> str:
+    if not epochs:
+        return f"Training {what}; no validation yet."
+    return f"Training and validation {what}; after {len(epochs)} epochs validation {what} is {epochs[-1][column]:.3f}."
+
+
+def probability_bars(prediction: Prediction, k: int, truth: str | None) -> go.Figure:
+    """The k most probable classes, the best on top; the true class is marked where it is known."""
+    top = prediction.top(k)[::-1]
+    names = [f"<b>{name}</b> (true)" if name == truth else name for name, _ in top]
+    values = [probability for _, probability in top]
+    figure = go.Figure(
+        go.Bar(
+            x=values, y=names, orientation="h", marker_color=_ACCENT, text=[f"{value:.1%}" for value in values],
+            textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(height=60 + 34 * len(top), margin={"l": 0, "r": 48, "t": 8, "b": 8}, showlegend=False)
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    return figure
+
+
+def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> go.Figure:
+    """True class by predicted class; the colour is the share of the true class, the number the count."""
+    table = np.array(counts)
+    share = table / np.maximum(table.sum(1, keepdims=True), 1)
+    figure = go.Figure(
+        go.Heatmap(
+            z=share, x=list(names), y=list(names), customdata=table, texttemplate="%{customdata}", zmin=0, zmax=1,
+            colorscale=plotly_scale("viridis"), colorbar={"title": "share", "tickformat": ".0%"},
+            hovertemplate="true %{y}, predicted %{x}: %{customdata} (%{z:.1%})<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 8, "b": 0})
+    figure.update_xaxes(title="Predicted")
+    figure.update_yaxes(title="True", autorange="reversed")
+    return figure
+
+
+def class_accuracies(accuracies: Sequence[float | None], names: Sequence[str]) -> go.Figure:
+    """Validation accuracy of each class."""
+    values = [np.nan if value is None else value for value in accuracies]
+    figure = go.Figure(go.Bar(x=values, y=list(names), orientation="h", marker_color=_ACCENT, texttemplate="%{x:.0%}"))
+    figure.update_layout(height=460, margin={"l": 0, "r": 16, "t": 8, "b": 0})
+    figure.update_xaxes(range=[0, 1], tickformat=".0%", title="Validation accuracy")
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def plotly_scale(name: str) -> list[list[Any]]:
+    """A colour map of core as a Plotly colour scale."""
+    table = colormap(name)[::15]
+    return [[i / (len(table) - 1), f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(table.tolist())]

@@ -1,0 +1,75 @@
+"""Choose pictures: from the test set, from files, or from the camera."""
+
+import streamlit as st
+from PIL import Image
+
+from core.config import TrainConfig
+from core.data.uploads import decode_image
+from core.errors import CoreError, ImageError
+from dashboard import cache, state
+from dashboard.components.status import error_box
+from dashboard.images import Chosen
+
+_FORMATS = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
+_TEST, _FILES, _CAMERA = "Test set", "Upload", "Camera"
+_ANY = "any class"
+_MAX_FILES = 64
+
+
+def image_picker(config: TrainConfig, *, several: bool = False) -> list[Chosen]:
+    """The chosen pictures; none, and a word on what to do next, where nothing is chosen."""
+    source = st.segmented_control(
+        "Image from", [_TEST, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=_TEST, required=True,
+        persist_state="session",
+    )  # fmt: skip
+    if source == _TEST:
+        return _from_test_set(config)
+    if source == _CAMERA:
+        shot = st.camera_input("Take a picture", key=state.CAMERA, label_visibility="collapsed")
+        return _decode([shot] if shot else [], "Allow the camera, then take a picture.")
+    files = st.file_uploader(
+        "Upload pictures" if several else "Upload a picture", type=_FORMATS, accept_multiple_files=several,
+        key=state.UPLOAD + ("s" if several else ""), help="PNG, JPEG, WebP, BMP or GIF, up to 10 MB each.",
+    )  # fmt: skip
+    chosen = files if isinstance(files, list) else [files] if files else []
+    if len(chosen) > _MAX_FILES:
+        st.warning(f"{len(chosen)} files are more than the {_MAX_FILES} shown at once; the first {_MAX_FILES} count.")
+    return _decode(chosen[:_MAX_FILES], "Choose a picture of your own: the centre square is what counts.")
+
+
+def _from_test_set(config: TrainConfig) -> list[Chosen]:
+    try:
+        images = cache.test_images(config)
+    except CoreError as error:
+        error_box(error)
+        return []
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Class", [_ANY, *images.class_names], key=state.IMAGE_CLASS, bind="query-params", width=220)
+        indices = range(len(images)) if name == _ANY else images.indices_of(name).tolist()
+        last = max(len(indices) - 1, 0)
+        if st.session_state.get(state.IMAGE_INDEX, 0) > last:
+            st.session_state[state.IMAGE_INDEX] = last
+        position = st.number_input(
+            f"Number, 0 to {last:,}", 0, last, step=1, key=state.IMAGE_INDEX, bind="query-params", width=180
+        )
+        st.button(
+            "Random", icon=":material/shuffle:", on_click=state.random_index, args=(last + 1,), key="random_image"
+        )
+    if not indices:
+        st.info(f"The test set has no image of {name}. Choose another class.")
+        return []
+    index = indices[int(position)]
+    title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
+    return [Chosen(title, Image.fromarray(images.image(index)), images.label(index))]
+
+
+def _decode(files: list, advice: str) -> list[Chosen]:  # type: ignore[type-arg] # UploadedFile is not public
+    if not files:
+        st.info(advice, icon=":material/add_photo_alternate:")
+    chosen = []
+    for file in files:
+        try:
+            chosen.append(Chosen(file.name, decode_image(file.getvalue(), file.name)))
+        except ImageError as error:
+            error_box(error)
+    return chosen

@@ -1,0 +1,169 @@
+// Sent with every message, so it stays short. One state per mount, kept over reruns.
+const mounts = new WeakMap()
+
+// Okabe-Ito, [on light, on dark].
+const ROLES = {
+  train: ["#0072B2", "#56B4E9"],
+  val: ["#E69F00", "#E69F00"],
+  test: ["#009E73", "#2FC79B"],
+  accent: ["#D55E00", "#FF8A3D"],
+  muted: ["#6B7280", "#9CA3AF"],
+}
+
+function loadPlotly(path) {
+  if (window.Plotly) return Promise.resolve()
+  window.alexnetPlotly ??= new Promise((resolve, reject) => {
+    // Streamlit's own script tells where the app lives, on /train and below a base path alike.
+    const own = document.querySelector("script[src*='static/js/index']")
+    const base = own ? own.src.split("static/js/")[0] : document.baseURI
+    const script = Object.assign(document.createElement("script"), { src: new URL(path, base) })
+    script.onload = resolve
+    script.onerror = () => {
+      script.remove()
+      delete window.alexnetPlotly
+      reject(new Error("plotly.js did not load: is server.enableStaticServing on?"))
+    }
+    document.head.append(script)
+  })
+  return window.alexnetPlotly
+}
+
+function readTheme(element) {
+  const css = getComputedStyle(element)
+  const read = (name) => css.getPropertyValue(`--st-${name}`).trim()
+  const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true })
+  probe.fillStyle = read("background-color")
+  probe.fillRect(0, 0, 1, 1)
+  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data
+  return {
+    dark: 0.2126 * r + 0.7152 * g + 0.0722 * b < 128,
+    text: read("text-color"),
+    surface: read("secondary-background-color"),
+    line: read("border-color-light"),
+    border: read("border-color"),
+    font: read("font"),
+  }
+}
+
+function layoutOf(panel, data, theme, width, empty) {
+  const axis = { gridcolor: theme.line, zeroline: false, automargin: true, visible: !empty, separatethousands: true }
+  // All panels span the same x, whatever room their markers would ask for.
+  const [clipmin, clipmax] = data.xSpan
+  return {
+    width,
+    height: panel.height,
+    uirevision: data.revision,
+    xaxis: {
+      ...axis,
+      title: { text: data.xTitle },
+      hoverformat: ",.2~f",
+      showline: true,
+      linecolor: theme.border,
+      autorangeoptions: { clipmin, clipmax, include: [clipmin, clipmax] },
+    },
+    yaxis: { ...axis, ticksuffix: " ", ...panel.yaxis },
+    font: { family: theme.font, size: 12, color: theme.text },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    margin: { l: 8, r: 16, t: 30, b: 8 },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: theme.surface, bordercolor: theme.border, font: { color: theme.text } },
+    legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
+    showlegend: panel.traces.length > 1,
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.text, activecolor: theme.text },
+    // On a touch screen a drag must scroll the page; the mode bar still offers zoom.
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    annotations: empty
+      ? [{ text: panel.empty, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { size: 14 } }]
+      : [],
+  }
+}
+
+function tracesOf(panel, theme) {
+  return panel.traces.map(({ color, ...trace }) => {
+    const shade = ROLES[color]?.[theme.dark ? 1 : 0] ?? color
+    return { ...trace, type: "scatter", line: { ...trace.line, color: shade }, marker: { ...trace.marker, color: shade } }
+  })
+}
+
+// Also runs before plotly.js is there, so that the page does not jump when it arrives.
+function layOut(state) {
+  const { grid, data } = state
+  grid.querySelector(".lc-failed")?.remove()
+  while (grid.children.length > data.panels.length) {
+    window.Plotly?.purge(grid.lastChild.lastChild)
+    grid.lastChild.remove()
+  }
+  state.plots = data.panels.map((panel, i) => {
+    const figure = grid.children[i] ?? grid.appendChild(document.createElement("figure"))
+    if (!figure.firstChild) {
+      figure.className = "lc-panel"
+      figure.append(document.createElement("figcaption"), document.createElement("div"))
+    }
+    figure.firstChild.textContent = panel.title
+    figure.lastChild.style.height = `${panel.height}px`
+    return figure.lastChild
+  })
+}
+
+function describe(plot, alt) {
+  // Not on the plot itself: its mode bar holds buttons, which an image must not contain.
+  const [image, ...layers] = plot.querySelectorAll(".main-svg")
+  image.setAttribute("role", "img")
+  image.setAttribute("aria-label", alt)
+  layers.forEach((layer) => layer.setAttribute("aria-hidden", "true"))
+}
+
+function draw(state) {
+  state.frame = 0
+  const { data, theme, plots } = state
+  const widths = plots.map((plot) => plot.clientWidth) // read all before the first write
+  plots.forEach((plot, i) => {
+    if (!widths[i]) return // in a closed tab: the resize observer calls again
+    const panel = data.panels[i]
+    const empty = panel.traces.every((trace) => !trace.y.bdata)
+    plot.classList.toggle("lc-empty", empty)
+    Plotly.react(plot, tracesOf(panel, theme), layoutOf(panel, data, theme, widths[i], empty), {
+      displaylogo: false,
+      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+      toImageButtonOptions: { filename: panel.title, scale: 2 },
+    }).then(() => describe(plot, panel.alt))
+  })
+}
+
+function schedule(state) {
+  // A frame joins bursts, and a hidden browser tab has none: it draws once when it comes back.
+  if (window.Plotly && !state.frame) state.frame = requestAnimationFrame(() => draw(state))
+}
+
+function mount(parentElement) {
+  const state = { grid: parentElement.querySelector(".lc-grid") }
+  state.observer = new ResizeObserver(() => schedule(state))
+  state.observer.observe(state.grid)
+  mounts.set(parentElement, state)
+  return state
+}
+
+function unmount(parentElement, state) {
+  state.observer.disconnect()
+  cancelAnimationFrame(state.frame)
+  if (window.Plotly) state.plots.forEach(Plotly.purge)
+  state.grid.replaceChildren()
+  mounts.delete(parentElement)
+}
+
+export default function ({ data, parentElement }) {
+  const state = mounts.get(parentElement) ?? mount(parentElement)
+  Object.assign(state, { data, theme: readTheme(parentElement) })
+  layOut(state)
+  const run = (state.run = {})
+  loadPlotly(data.plotly).then(
+    () => schedule(state),
+    (error) => {
+      state.grid.innerHTML = "<div class='lc-failed' role='alert'></div>"
+      state.grid.firstChild.textContent = error.message
+    },
+  )
+  // Streamlit also calls the cleanup of a run that newer data overtook: only the last one counts.
+  return () => state.run === run && unmount(parentElement, state)
+}

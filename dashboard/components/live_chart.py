@@ -1,0 +1,224 @@
+"""Line charts that stay in place while a run grows: plotly.js kept alive inside one component.
+
+`st.plotly_chart` is rebuilt for every new point and forgets zoom and hover. Here the DOM node
+stays, so zoom, legend toggles and picture export survive each tick.
+"""
+
+import base64
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly
+import streamlit as st
+
+MAX_POINTS = 1500
+MIN_POINTS = 5
+STATIC_DIR = Path(__file__).resolve().parents[1] / "static"
+_HERE = Path(__file__).parent
+_PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+_COMPONENT = st.components.v2.component(
+    "alexnet_live_chart",
+    html="<div class='lc'><div class='lc-grid'></div></div>",
+    css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
+    js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
+    isolate_styles=False,  # plotly.js puts its own style sheet in the page, out of a shadow root
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a panel."""
+
+    name: str
+    """Legend text; also identifies the line from tick to tick, so keep it stable."""
+    x: np.ndarray
+    """Horizontal positions, shape (N,), increasing, in the unit of the chart's `x_title`."""
+    y: np.ndarray
+    """Values, shape (N,), in the unit of the panel's `y_title`; NaN and infinity draw a gap."""
+    color: str
+    """A role with a light and a dark shade (`train`, `val`, `test`, `accent`, `muted`) or a
+    CSS colour such as `#0072B2`."""
+    dash: str = "solid"
+    """plotly dash style: solid, dash, dot, dashdot."""
+    markers: bool = False
+    """Mark each point as well; tells two lines apart without colour."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart of the grid."""
+
+    title: str
+    y_title: str
+    """Axis title with its unit, for example `Images per second`."""
+    series: tuple[Series, ...]
+    y_log: bool = False
+    y_percent: bool = False
+    """Values are fractions in 0..1, shown as percentages."""
+    y_range: tuple[float, float] | None = None
+    """Fixed limits in the unit of the values; None follows the data."""
+    height: int = 300
+    """Height of the plot in CSS pixels, without the title."""
+    alt: str = ""
+    """The takeaway in one sentence for screen readers; the title when empty."""
+    empty: str = "Waiting for the first step"
+    """Shown as long as no series has a point."""
+    max_points: int = MAX_POINTS
+    """Upper limit of points sent per series, at least 5."""
+
+
+def live_charts(panels: Sequence[Panel], *, x_title: str, key: str, revision: str) -> None:
+    """Draw all panels in one responsive grid: two columns from 780 px of width, else one.
+
+    Call it once per page, typically in a fragment with `run_every`. Zoom, legend choices and the
+    drag mode are kept as long as `revision` stays the same; give a new one for another run or
+    another x axis. `x_title` names the shared x axis with its unit.
+
+    Raises ValueError for a series whose x and y differ in shape, and OSError when plotly.js
+    cannot be copied into the static folder.
+    """
+    ensure_plotly_js()
+    data = {
+        "plotly": f"app/static/{_PLOTLY_JS.name}?v={plotly.__version__}",
+        "revision": revision,
+        "xTitle": x_title,
+        "xSpan": x_span(panels),
+        "panels": [panel_spec(panel) for panel in panels],
+    }
+    _COMPONENT(data=data, key=key, height="content")
+
+
+@cache
+def ensure_plotly_js() -> Path:
+    """Copy plotly.js from the installed package into the served static folder, if it differs.
+
+    Returns the path of the copy. Sizes are compared, not contents: a release changes the size,
+    and hashing 5 MB at each start would buy nothing.
+    """
+    target = STATIC_DIR / _PLOTLY_JS.name
+    if target.exists() and target.stat().st_size == _PLOTLY_JS.stat().st_size:
+        return target
+    STATIC_DIR.mkdir(exist_ok=True)
+    # A browser, or a second server starting now, must never meet half a script.
+    handle, name = tempfile.mkstemp(dir=STATIC_DIR, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as copy, _PLOTLY_JS.open("rb") as source:
+            shutil.copyfileobj(source, copy)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return target
+
+
+def panel_spec(panel: Panel) -> dict[str, Any]:
+    """One panel as JSON-ready plotly parts; the browser adds colours, fonts and size."""
+    return {
+        "title": panel.title,
+        "alt": panel.alt or panel.title,
+        "empty": panel.empty,
+        "height": panel.height,
+        "yaxis": _y_axis(panel),
+        "traces": [_trace(series, panel.max_points) for series in panel.series],
+    }
+
+
+def x_span(panels: Sequence[Panel]) -> tuple[float, float]:
+    """The x range that all panels share, in the unit of x, with 1 % of air on both sides."""
+    ends = [end for panel in panels for series in panel.series for end in _ends(series.x)]
+    low, high = min(ends, default=0.0), max(ends, default=0.0)
+    if low == high:
+        return low, low + 1
+    air = (high - low) / 100
+    return low - air, high + air
+
+
+def decimate(x: np.ndarray, y: np.ndarray, max_points: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most `max_points` points of a line that keep its spikes, its gaps and both its ends.
+
+    Takes arrays of shape (N,) and returns a subset of their points in the same order: the
+    minimum and maximum of each bucket, and its first non-finite value if it has one. Lines that
+    are short enough come back unchanged. Raises ValueError when `max_points` is below 5.
+    """
+    if max_points < MIN_POINTS:
+        raise ValueError(f"max_points must be at least {MIN_POINTS}, got {max_points}")
+    n = len(y)
+    if n <= max_points:
+        return x, y
+    gap = ~np.isfinite(y)
+    buckets = max((max_points - 2) // (3 if gap.any() else 2), 1)
+    # Powers of two keep the bucket edges where they are while a run grows: otherwise each tick
+    # would pick other points and the whole line would shimmer.
+    size = 1 << (math.ceil(n / buckets) - 1).bit_length()
+    rows = np.pad(y, (0, -n % size), constant_values=np.nan).reshape(-1, size)
+    missing = ~np.isfinite(rows)
+    firsts = np.arange(len(rows)) * size
+    low = firsts + np.where(missing, np.inf, rows).argmin(axis=1)
+    high = firsts + np.where(missing, -np.inf, rows).argmax(axis=1)
+    holes = np.flatnonzero(gap)
+    holes = holes[np.unique(holes // size, return_index=True)[1]]
+    kept = np.unique(np.concatenate(([0, n - 1], low, high, holes)))
+    return x[kept], y[kept]
+
+
+def pack(values: np.ndarray) -> dict[str, str]:
+    """A plotly typed-array spec: little-endian float32 as base64, float64 beyond 2**24.
+
+    float32 counts steps exactly up to 2**24 (16.7 million) and halves what is sent; clock times
+    in seconds need the longer form. Infinity becomes NaN, which draws a gap.
+    """
+    finite = np.isfinite(values)
+    wide = bool(np.any(np.abs(values[finite]) > 2**24))
+    numbers = np.where(finite, values, np.nan).astype("<f8" if wide else "<f4")
+    return {
+        "dtype": "f8" if wide else "f4",
+        "bdata": base64.b64encode(numbers.tobytes()).decode("ascii"),
+    }
+
+
+def _ends(x: np.ndarray) -> tuple[float, ...]:
+    return (float(x[0]), float(x[-1])) if len(x) else ()
+
+
+def _trace(series: Series, max_points: int) -> dict[str, Any]:
+    x = np.asarray(series.x, dtype=np.float64)
+    y = np.asarray(series.y, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape:
+        raise ValueError(f"series {series.name!r}: x has shape {x.shape}, y has shape {y.shape}")
+    x, y = decimate(x, y, max_points)
+    # A line needs two points; the very first one would be invisible without a marker.
+    markers = series.markers or len(y) == 1
+    return {
+        "name": series.name,
+        "uid": series.name,
+        "mode": "lines+markers" if markers else "lines",
+        "line": {"dash": series.dash, "width": 2},
+        "marker": {"size": 6},
+        "color": series.color,
+        "x": pack(x),
+        "y": pack(y),
+    }
+
+
+def _y_axis(panel: Panel) -> dict[str, Any]:
+    axis: dict[str, Any] = {
+        "title": {"text": panel.y_title, "standoff": 12},
+        "hoverformat": ",.4~g",
+    }
+    if panel.y_percent:
+        axis |= {"tickformat": ".0%", "hoverformat": ".1%"}
+    if panel.y_log:
+        axis |= {"type": "log", "exponentformat": "power", "dtick": 1}
+    if panel.y_range is not None:
+        low, high = panel.y_range
+        axis["range"] = [math.log10(low), math.log10(high)] if panel.y_log else [low, high]
+    return axis

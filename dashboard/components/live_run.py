@@ -1,0 +1,175 @@
+"""One run, live: where it stands, what can be done with it, its curves."""
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.runs.metrics import MetricsReader
+from core.runs.run import Progress, Run, RunState
+from core.training import jobs
+from dashboard import cache, charts, state
+from dashboard.components.live_chart import live_charts
+from dashboard.components.status import progress_line, status_line
+from dashboard.paths import data_dir
+
+_RECENT_STEPS = 20
+
+
+def live_run(run: Run, drawn_as: RunState) -> None:
+    """Draw the run; meant as a fragment that ticks while the run is active. A change of state redraws the page."""
+    now = run.state
+    if now is not drawn_as:
+        st.rerun()
+    reader = cache.metrics(run.path)
+    reader.poll()
+    progress = run.progress
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
+    ):
+        status_line(run, now)
+        _controls(run, now)
+    _say(run, now, reader)
+    if now.is_active:
+        st.progress(progress.fraction, progress_line(progress))
+    _figures(progress, reader, now)
+    _curves(run, progress, reader)
+    _classes(run, reader)
+
+
+def _controls(run: Run, now: RunState) -> None:
+    if now.is_active:
+        stopping = run.stop_requested
+        st.button(
+            "Stopping" if stopping else "Stop", icon=":material/stop:", on_click=run.request_stop, disabled=stopping,
+            key="stop", help="Saves the weights first; the run can be resumed.",
+        )  # fmt: skip
+    elif now.can_resume:
+        st.button(
+            "Resume", icon=":material/resume:", on_click=_resume, args=(run,), key="resume", type="primary",
+            disabled=jobs.active() is not None, help="Goes on from the last checkpoint.",
+        )  # fmt: skip
+
+
+def _resume(run: Run) -> None:
+    try:
+        jobs.resume(run, data_dir=data_dir())
+    except CoreError as error:
+        state.leave_message(str(error))
+
+
+def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
+    """What a user should know beyond the curves."""
+    if run.data.get("synthetic"):
+        st.caption(
+            ":material/info: Synthetic shapes, drawn by a program: nothing is learnt about photographs."
+        )
+    if now is RunState.FAILED:
+        st.error((run.end or {}).get("reason", ""), icon=":material/error:")
+    if now is RunState.INTERRUPTED:
+        st.warning(
+            "The process that trained this run ended without a word. Resume goes on from its last checkpoint."
+        )
+    if now is RunState.STALLED:
+        st.warning(
+            "This run has not reported for over a minute. It may be on a long step, or its process hangs."
+        )
+    for note in run.data.get("notes", ()):
+        st.caption(f":material/warning: {note}")
+    if reader.damaged:
+        st.caption(
+            f":material/warning: {reader.damaged} damaged lines of the metrics were skipped."
+        )
+
+
+def _figures(progress: Progress, reader: MetricsReader, now: RunState) -> None:
+    steps, epochs = reader.steps(), reader.epochs()
+    tests = [event for event in reader.events() if event.get("event") == "test"]
+    losses = steps["loss"][-_RECENT_STEPS:]
+    best = max((record["val_accuracy"] for record in epochs), default=None)
+    with st.grid(4, min_column_width=150):
+        st.metric(
+            "Training loss",
+            f"{losses.mean():.3f}" if len(losses) else "–",
+            border=True,
+            help=f"Mean of the last {_RECENT_STEPS} steps.",
+        )
+        st.metric(
+            "Validation accuracy",
+            f"{epochs[-1]['val_accuracy']:.1%}" if epochs else "–",
+            border=True,
+            delta=f"{epochs[-1]['val_accuracy'] - epochs[-2]['val_accuracy']:+.1%}"
+            if len(epochs) > 1
+            else None,
+        )
+        if tests:
+            st.metric(
+                "Test accuracy",
+                f"{tests[-1]['accuracy']:.1%}",
+                border=True,
+                help=f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw.",
+            )
+        else:
+            st.metric("Best validation", "–" if best is None else f"{best:.1%}", border=True)
+        memory = f"{progress.memory_bytes / 1e9:.1f} GB" if progress.memory_bytes else "–"
+        if now.is_active:
+            st.metric(
+                "Memory",
+                memory,
+                border=True,
+                help="Of the training device: GPU memory, or this process's.",
+            )
+        else:
+            st.metric("Training time", f"{progress.seconds / 60:.1f} min", border=True)  # fmt: skip
+
+
+def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.segmented_control(
+            "Horizontal axis",
+            list(charts.X_AXES),
+            default="Step",
+            required=True,
+            key=state.X_AXIS,
+            persist_state="session",
+        )
+        smoothing = st.slider(
+            "Smoothing",
+            0.0,
+            0.99,
+            0.6,
+            0.01,
+            key=state.SMOOTHING,
+            persist_state="session",
+            width=200,
+            help="Exponential moving average of the training curves.",
+        )
+        log_loss = st.toggle("Log loss", key=state.LOG_LOSS, persist_state="session")  # fmt: skip
+    x_axis = charts.X_AXES[name]
+    steps_per_epoch = progress.num_steps / progress.num_epochs if progress.num_epochs else 1.0
+    panels = charts.training_panels(
+        reader.steps(), reader.epochs(), steps_per_epoch=steps_per_epoch, x_axis=x_axis, smoothing=smoothing,
+        log_loss=log_loss,
+    )  # fmt: skip
+    live_charts(
+        panels,
+        x_title=charts.X_TITLES[x_axis],
+        key="curves",
+        revision=f"{run.id} {x_axis} {log_loss}",
+    )
+
+
+def _classes(run: Run, reader: MetricsReader) -> None:
+    """The classes after the latest epoch."""
+    epochs = reader.epochs()
+    names = run.data.get("class_names")
+    if not epochs or not names:
+        return
+    st.markdown(f"#### Classes after epoch {epochs[-1]['epoch']}")
+    left, right = st.columns(2)
+    left.plotly_chart(
+        charts.class_accuracies(epochs[-1]["val_per_class_accuracy"], names), key="classes",
+        alt="Validation accuracy of each class",
+    )  # fmt: skip
+    right.plotly_chart(
+        charts.confusion_matrix(epochs[-1]["val_confusion"], names), key="confusion",
+        alt="Confusion matrix of the validation images",
+    )  # fmt: skip

@@ -1,0 +1,75 @@
+"""All channels of a layer as one clickable picture, drawn on a single canvas."""
+
+import base64
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+
+_COMPONENT = st.components.v2.component(
+    "alexnet_mosaic",
+    html="<div class='frame'><canvas tabindex='0' role='application'></canvas>"
+    "<div class='hover'></div><div class='selected'></div></div>"
+    "<div class='spoken' aria-live='polite'></div>",
+    css=(_HERE / "mosaic.css").read_text(encoding="utf-8"),
+    js=(_HERE / "mosaic.js").read_text(encoding="utf-8"),
+)
+
+
+def mosaic(
+    png: bytes,
+    *,
+    num_channels: int,
+    tile_width: int,
+    tile_height: int,
+    columns: int,
+    channel_ids: Sequence[int],
+    selected: int | None,
+    dead: Collection[int] = (),
+    key: str,
+    on_select: Callable[[], None] | None = None,
+    alt: str,
+) -> int | None:
+    """Draw the mosaic and return the selected channel id, the new one if a tile was just picked.
+
+    `png` holds tile i at row i // columns, column i % columns, each `tile_width` x `tile_height`
+    pixels, without gaps; `channel_ids[i]` is the number shown under tile i and `dead` names the
+    ids to mark as dead. `selected` is the truth that the caller keeps, an id or None; a pick by
+    mouse or keyboard reruns only the enclosing fragment and is reported once, so the caller
+    stores it, either from the returned value or in `on_select` through `picked_channel`.
+
+    Raises ValueError when `channel_ids` does not name each tile.
+    """
+    if len(channel_ids) != num_channels:
+        raise ValueError(f"channel_ids has {len(channel_ids)} entries for {num_channels} channels")
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}")
+    # Sent back at once: the browser would otherwise show the old selection until the next rerun.
+    picked = picked_channel(key)
+    current = selected if picked is None else picked
+    dead_ids = set(dead)
+    data: dict[str, Any] = {
+        "png": base64.b64encode(png).decode("ascii"),
+        "tile": [tile_width, tile_height],
+        "columns": columns,
+        "ids": [int(channel) for channel in channel_ids],
+        "dead": [int(channel) for channel in channel_ids if channel in dead_ids],
+        "selected": None if current is None else int(current),
+        "alt": alt,
+    }
+    _COMPONENT(data=data, key=key, height="content", on_picked_change=on_select or _ignore)
+    return current
+
+
+def picked_channel(key: str) -> int | None:
+    """The channel picked in the mosaic `key` just now, else None. For use in `on_select`."""
+    state = st.session_state.get(key) or {}
+    picked = state.get("picked")
+    return picked if isinstance(picked, int) else None
+
+
+def _ignore() -> None:
+    """Stand in for a callback: without one, Streamlit does not report the pick."""

@@ -1,0 +1,132 @@
+"""The form that starts a run: every field, limit and help text comes from TrainConfig."""
+
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+import streamlit as st
+
+from core.config import (
+    PRESET_HELP,
+    PRESETS,
+    Preset,
+    TrainConfig,
+    field_help,
+    field_limits,
+    make_config,
+    preset_values,
+)
+from core.data.sources import count_images
+from core.errors import CoreError
+from core.follow import duration
+from core.runs.run import list_runs
+from core.training import jobs
+from core.training.cost import estimate
+from dashboard import cache, state
+from dashboard.components.status import error_box
+from dashboard.paths import data_dir, runs_dir
+
+_SOURCES = {"shapes": "Synthetic shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
+_MAIN_FIELDS = ("preset", "data_source", "data_dir")
+
+
+def new_run() -> None:
+    """Choose data and preset, see the cost, start."""
+    busy = jobs.active()
+    config = None
+    try:
+        config = _config()
+        if config is not None:
+            _cost(config)
+    except CoreError as error:
+        error_box(error)
+    if busy is not None:
+        st.caption(f":material/info: Run {busy.id} is training; stop it, or wait for its end, to start another.")
+    st.button(
+        "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, args=(config,), key="start",
+        disabled=busy is not None or config is None,
+    )  # fmt: skip
+
+
+def _start(config: TrainConfig) -> None:
+    try:
+        run = jobs.start(config, runs_dir=runs_dir(), data_dir=data_dir())
+    except CoreError as error:
+        state.leave_message(str(error))
+    else:
+        state.select_run(run.id)
+        state.close_form()
+
+
+def _config() -> TrainConfig | None:
+    """What the widgets say; None while a folder is still to be named. Raises ConfigError."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        source = st.segmented_control(
+            "Images", list(_SOURCES), default="shapes", required=True, key="source", format_func=_SOURCES.__getitem__,
+            persist_state="session", help=field_help("data_source"),
+        )  # fmt: skip
+        preset: Preset = st.segmented_control(
+            "Preset", PRESETS, default="smoke", required=True, key="preset", persist_state="session",
+            help="  \n".join(f"**{name}**: {text}" for name, text in PRESET_HELP.items()),
+        )  # fmt: skip
+    st.caption(PRESET_HELP[preset])
+    folder = ""
+    if source == "folder":
+        folder = st.text_input(
+            "Folder on this computer", key="folder", persist_state="session", placeholder="~/pictures/my-classes",
+            help="One folder per class, or train/<class> and test/<class>. At least two classes.",
+        )  # fmt: skip
+    with st.expander("All settings", icon=":material/tune:"):
+        values = _settings(preset)
+    if source == "folder" and not folder:
+        st.info("Name the folder that holds one folder of images per class.", icon=":material/folder_open:")
+        return None
+    return make_config(preset=preset, data_source=source, data_dir=Path(folder) if folder else None, **values)
+
+
+def _cost(config: TrainConfig) -> None:
+    """How large the run will be. Raises DataError for a folder without classes."""
+    counts = count_images(config)
+    speed = cache.speed(config, list_runs(runs_dir()))
+    cost = estimate(config, speed, counts)
+    st.caption(
+        f"{counts['train']:,} training images · {cost.parameters:,} parameters · about **{duration(cost.seconds)}** on "
+        f"{speed.device} ({speed.precision}) · about {cost.memory_bytes / 1e9:.1f} GB of memory, "
+        f"{cost.disk_bytes / 1e9:.1f} GB on disk"
+    )
+
+
+def _settings(preset: Preset) -> dict[str, Any]:
+    """A widget for each further field, three to a row."""
+    defaults = TrainConfig(**{**preset_values(preset), "data_source": "shapes"})
+    values = {}
+    with st.grid(3, min_column_width=200):
+        for name in TrainConfig.model_fields:
+            if name not in _MAIN_FIELDS:
+                values[name] = _widget(name, getattr(defaults, name), state.setting(name, preset))
+    return values
+
+
+def _widget(name: str, default: Any, key: str) -> Any:
+    label, text = name.replace("_", " ").capitalize(), field_help(name)
+    annotation = TrainConfig.model_fields[name].annotation
+    if get_origin(annotation) is Literal:
+        options = get_args(annotation)
+        return st.selectbox(label, options, index=options.index(default), key=key, help=text)
+    if annotation is bool:
+        return st.toggle(label, default, key=key, help=text)
+    low, high = field_limits(name)
+    if annotation is float:
+        return st.number_input(label, low, high, float(default), format="%g", step=None, key=key, help=text)
+    optional = get_origin(annotation) in (Union, types.UnionType)
+    least, greatest = (None if limit is None else int(limit) for limit in (low, high))
+    return st.number_input(
+        label,
+        least,
+        greatest,
+        default,
+        step=1,
+        key=key,
+        help=text,
+        placeholder="all" if optional else None,
+    )

@@ -1,0 +1,77 @@
+"""Choose a run and one of its checkpoints; the choice follows the user from page to page."""
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.runs.checkpoints import Checkpoint, available, find_checkpoint
+from core.runs.run import Run, list_runs
+from dashboard import state
+from dashboard.components.status import data_name, error_box
+from dashboard.paths import runs_dir
+
+_NAMES = {"best": "Best", "last": "Last"}
+
+
+def checkpoint_picker() -> Checkpoint | None:
+    """The checkpoint to look at; None, and a word on what to do next, where there is none."""
+    runs = {run.id: run for run in list_runs(runs_dir()) if available(run)}
+    if not runs:
+        _nothing_yet()
+        return None
+    state.keep_valid(state.RUN, runs)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run_id = st.selectbox(
+            "Run",
+            list(runs),
+            key=state.RUN,
+            bind="query-params",
+            format_func=lambda name: _label(runs[name]),
+            width=420,
+        )
+        run = runs[run_id]
+        choices = available(run)
+        state.keep_valid(state.CHECKPOINT, choices)
+        which = st.segmented_control(
+            "Checkpoint",
+            choices,
+            key=state.CHECKPOINT,
+            bind="query-params",
+            default=choices[0],
+            required=True,
+            format_func=lambda name: _NAMES[name],
+            help="Best: the epoch with the highest validation accuracy. Last: the latest saved weights.",
+        )
+    try:
+        checkpoint = find_checkpoint(run, which or choices[0])
+    except CoreError as error:
+        error_box(error)
+        return None
+    st.caption(_about(checkpoint))
+    return checkpoint
+
+
+def _label(run: Run) -> str:
+    return f"{run.id} ({run.state.value})"
+
+
+def _about(checkpoint: Checkpoint) -> str:
+    words = [
+        f"Weights after step {checkpoint.step:,}",
+        f"{checkpoint.epoch} epochs",
+        data_name(checkpoint.run),
+    ]
+    if checkpoint.step == 0:
+        words[0] = "Untrained weights: this run has only just begun"
+    if checkpoint.val_accuracy is not None:
+        words.append(f"validation accuracy {checkpoint.val_accuracy:.1%}")
+    return " · ".join(words)
+
+
+def _nothing_yet() -> None:
+    with st.container(border=True):
+        st.markdown("#### No trained network yet")
+        st.markdown(
+            "Start a run first: with synthetic shapes the first one takes about a minute. "
+            "Its network can be opened here as soon as training begins."
+        )
+        st.page_link("app_pages/train.py", label="Start a run", icon=":material/model_training:")

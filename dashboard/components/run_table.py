@@ -1,0 +1,45 @@
+"""All runs in a table; a click shows one."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import CoreError
+from core.follow import summary
+from core.runs.run import Run
+from dashboard import cache, state
+
+_COLUMNS: dict[str, Any] = {
+    "run_id": "Run",
+    "state": "State",
+    "preset": "Preset",
+    "data_source": "Images",
+    "progress": "Epoch",
+    "val_accuracy": st.column_config.NumberColumn("Best validation", format="percent"),
+    "test_accuracy": st.column_config.NumberColumn("Test", format="percent"),
+    "seconds": st.column_config.NumberColumn("Seconds", format="%.0f"),
+}
+
+
+def run_table(runs: list[Run]) -> None:
+    """The newest first; selecting a row shows that run."""
+    rows = []
+    for run in runs:
+        try:
+            row = summary(run, cache.metrics(run.path))
+        except CoreError as error:
+            st.caption(f":material/warning: {error}")
+        else:
+            rows.append(row | {"progress": f"{row['epoch']} of {row['num_epochs']}"})
+    st.dataframe(
+        pd.DataFrame(rows, columns=list(_COLUMNS)), column_config=_COLUMNS, hide_index=True, key=state.RUN_TABLE,
+        on_select=lambda: _show([row["run_id"] for row in rows]), selection_mode="single-row",
+        alt=f"{len(rows)} runs with their state and accuracy",
+    )  # fmt: skip
+
+
+def _show(run_ids: list[str]) -> None:
+    chosen = st.session_state[state.RUN_TABLE].selection.rows
+    if chosen:
+        state.select_run(run_ids[chosen[0]])

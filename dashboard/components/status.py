@@ -1,0 +1,55 @@
+"""How a run stands, in one line; how an error is said."""
+
+from typing import Literal
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.follow import duration
+from core.runs.run import Progress, Run, RunState
+
+_BADGES: dict[RunState, tuple[Literal["green", "orange", "blue", "gray", "red"], str]] = {
+    RunState.RUNNING: ("green", ":material/play_circle:"),
+    RunState.STALLED: ("orange", ":material/hourglass_empty:"),
+    RunState.FINISHED: ("blue", ":material/check_circle:"),
+    RunState.STOPPED: ("gray", ":material/stop_circle:"),
+    RunState.FAILED: ("red", ":material/error:"),
+    RunState.INTERRUPTED: ("orange", ":material/power_off:"),
+}
+
+
+def status_line(run: Run, state: RunState) -> None:
+    """State, name, data and device of a run."""
+    color, icon = _BADGES[state]
+    config = run.config
+    with st.container(horizontal=True, vertical_alignment="center", key="status"):
+        st.badge(state.value.capitalize(), color=color, icon=icon)
+        st.markdown(f"**{run.id}**")
+        st.caption(f"{config.preset} · {data_name(run)} · {run.environment.get('device', 'unknown device')}")
+
+
+def data_name(run: Run) -> str:
+    """The run's data as a person would say it; synthetic images are always called so."""
+    config, data = run.config, run.data
+    name = {"cifar10": "CIFAR-10", "shapes": "synthetic shapes", "folder": ""}[config.data_source]
+    if config.data_dir is not None and not name:
+        name = config.data_dir.name
+    counts = data.get("counts")
+    return f"{name}, {counts['train']:,} training images" if counts else name
+
+
+def progress_line(progress: Progress) -> str:
+    """Epoch, step, pace and time left as one sentence."""
+    words = [progress.message or progress.phase.capitalize()]
+    if progress.num_steps:
+        words.append(f"step {progress.step:,} of {progress.num_steps:,}")
+    if progress.images_per_second:
+        words.append(f"{progress.images_per_second:,.0f} images/s")
+    if progress.eta_seconds:
+        words.append(f"about {duration(progress.eta_seconds)} left")
+    return " · ".join(words)
+
+
+def error_box(error: CoreError) -> None:
+    """An error that the user can do something about."""
+    st.error(str(error), icon=":material/error:")

@@ -1,0 +1,47 @@
+"""A picture that the user chose, and what is known about it."""
+
+import base64
+import hashlib
+import io
+from dataclasses import dataclass
+
+from PIL import Image
+
+_THUMBNAIL = 64
+_SHOWN = 227
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """label: the true class, None for a picture of the user's own."""
+
+    name: str
+    picture: Image.Image
+    label: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Names exactly these pixels."""
+        digest = hashlib.sha256(str(self.picture.size).encode())
+        digest.update(self.picture.tobytes())
+        return digest.hexdigest()
+
+    def enlarged(self) -> Image.Image:
+        """A small picture pixel by pixel at a size to look at; a large one scaled down to what a page needs."""
+        if max(self.picture.size) < _SHOWN:
+            factor = _SHOWN // max(self.picture.size) + 1
+            return self.picture.resize(
+                (self.picture.width * factor, self.picture.height * factor), Image.Resampling.NEAREST
+            )
+        shown = self.picture.copy()
+        shown.thumbnail((4 * _SHOWN, 4 * _SHOWN))
+        return shown
+
+
+def thumbnail(picture: Image.Image) -> str:
+    """A small copy as a data URL, for tables."""
+    small = picture.copy()
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

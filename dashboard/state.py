@@ -1,0 +1,72 @@
+"""Every key of the session state and of the address, in one place."""
+
+import random
+from collections.abc import Collection
+
+import streamlit as st
+
+RUN = "run"
+CHECKPOINT = "checkpoint"
+LAYER = "layer"
+STAGE = "stage"
+CHANNEL = "channel"
+SCALE = "scale"
+IMAGE_SOURCE = "from"
+IMAGE_CLASS = "class"
+IMAGE_INDEX = "image"
+UPLOAD = "upload"
+CAMERA = "camera"
+X_AXIS = "x"
+SMOOTHING = "smoothing"
+LOG_LOSS = "log"
+RUN_TABLE = "run_table"
+NEW_RUN = "new_run"
+MESSAGE = "message"
+MOSAIC = "mosaic"
+
+
+def setting(name: str, preset: str) -> str:
+    """The key of one field of the new-run form; a preset's own, so that choosing another shows its values."""
+    return f"new_{name}_{preset}"
+
+
+def select_run(run_id: str) -> None:
+    """Show this run on every page."""
+    st.session_state[RUN] = run_id
+
+
+def keep_valid(key: str, options: Collection[object]) -> None:
+    """Forget a choice that is no longer among the options (a deleted run, another layer's stage)."""
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]
+
+
+def selected_run() -> str | None:
+    value = st.session_state.get(RUN)
+    return value if isinstance(value, str) else None
+
+
+def close_form() -> None:
+    """Fold the new-run form away: the run it started is what counts now."""
+    st.session_state[NEW_RUN] = False
+
+
+def select_channel(channel: int | None) -> None:
+    """Enlarge this channel; None leaves the choice as it is."""
+    if channel is not None:
+        st.session_state[CHANNEL] = channel
+
+
+def random_index(count: int) -> None:
+    """Point the image picker at any of `count` images."""
+    st.session_state[IMAGE_INDEX] = random.randrange(count)
+
+
+def leave_message(text: str) -> None:
+    """Something for the next drawing of the page to say, once."""
+    st.session_state[MESSAGE] = text
+
+
+def take_message() -> str | None:
+    value = st.session_state.pop(MESSAGE, None)
+    return value if isinstance(value, str) else None

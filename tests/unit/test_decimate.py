@@ -1,0 +1,129 @@
+"""What the live chart sends: fewer points that look the same, packed for plotly.js."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from dashboard.components.live_chart import Panel, Series, decimate, pack, panel_spec
+
+
+def unpack(spec: dict[str, str]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(spec["bdata"]), dtype=f"<{spec['dtype']}")
+
+
+def line(n: int) -> tuple[np.ndarray, np.ndarray]:
+    x = np.arange(n, dtype=float)
+    return x, np.sin(x / 50) + np.random.default_rng(0).normal(0, 0.1, n)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 1500])
+def test_short_lines_are_left_alone(n: int) -> None:
+    x, y = line(n)
+    kept_x, kept_y = decimate(x, y, 1500)
+    np.testing.assert_array_equal(kept_x, x)
+    np.testing.assert_array_equal(kept_y, y)
+
+
+@pytest.mark.parametrize("n", [1501, 2999, 4096, 100_000, 300_001])
+@pytest.mark.parametrize("max_points", [5, 100, 1500])
+def test_long_lines_fit_the_limit_and_keep_both_ends(n: int, max_points: int) -> None:
+    x, y = line(n)
+    kept_x, kept_y = decimate(x, y, max_points)
+    assert 2 <= len(kept_x) <= max_points
+    assert (kept_x[0], kept_x[-1]) == (0, n - 1)
+    assert np.all(np.diff(kept_x) > 0)
+    np.testing.assert_array_equal(kept_y, y[kept_x.astype(int)])
+
+
+def test_the_limit_holds_with_gaps_everywhere() -> None:
+    x, y = line(50_000)
+    y[::7] = np.nan
+    assert len(decimate(x, y, 300)[0]) <= 300
+
+
+def test_a_single_spike_survives_in_both_directions() -> None:
+    x, y = line(100_000)
+    y[12_345], y[77_777] = 40.0, -40.0
+    kept_x, _ = decimate(x, y, 200)
+    assert {12_345, 77_777} <= set(kept_x.astype(int))
+
+
+def test_a_gap_stays_a_gap() -> None:
+    x, y = line(10_000)
+    y[4_000:4_500] = np.nan
+    kept_x, kept_y = decimate(x, y, 600)
+    inside = (kept_x >= 4_000) & (kept_x < 4_500)
+    assert inside.any()
+    assert np.isnan(kept_y[inside]).all()
+    assert np.isfinite(kept_y[~inside]).all()
+
+
+def test_one_missing_value_splits_the_line() -> None:
+    x, y = line(10_000)
+    y[5_000] = np.inf
+    kept_x, kept_y = decimate(x, y, 300)
+    assert 5_000 in kept_x
+    assert np.isfinite(np.delete(kept_y, np.flatnonzero(kept_x == 5_000))).all()
+
+
+def test_a_line_of_gaps_only_is_accepted() -> None:
+    x = np.arange(5_000.0)
+    _, kept_y = decimate(x, np.full(5_000, np.nan), 100)
+    assert np.isnan(kept_y).all()
+
+
+def test_old_points_stay_chosen_while_the_line_grows() -> None:
+    x, y = line(60_100)
+    before = decimate(x[:60_000], y[:60_000], 1500)[0]
+    after = decimate(x, y, 1500)[0]
+    assert set(before[:-4]) <= set(after)
+
+
+def test_a_limit_below_five_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 5, got 4"):
+        decimate(*line(10), max_points=4)
+
+
+def test_pack_round_trip_uses_float32() -> None:
+    values = np.array([0.0, 1.5, -2.25, 2.0**24])
+    spec = pack(values)
+    assert spec["dtype"] == "f4"
+    np.testing.assert_array_equal(unpack(spec), values)
+
+
+def test_pack_keeps_clock_times_exact() -> None:
+    clock = 1_790_000_000.0 + np.arange(3)
+    spec = pack(clock)
+    assert spec["dtype"] == "f8"
+    np.testing.assert_array_equal(unpack(spec), clock)
+
+
+def test_pack_turns_infinity_into_a_gap_and_accepts_nothing() -> None:
+    assert np.isnan(unpack(pack(np.array([np.inf, -np.inf, np.nan])))).all()
+    assert pack(np.array([]))["bdata"] == ""
+
+
+def test_panel_describes_axes_and_traces() -> None:
+    x, y = line(10)
+    panel = Panel(
+        "Rate", "Learning rate", (Series("lr", x, y, "accent"),), y_log=True, y_range=(1e-4, 1)
+    )
+    spec = panel_spec(panel)
+    assert spec["alt"] == "Rate"
+    assert spec["yaxis"]["type"] == "log"
+    assert spec["yaxis"]["range"] == [-4.0, 0.0]
+    assert spec["traces"][0]["mode"] == "lines"
+
+
+def test_percent_axis_and_the_first_point_is_marked() -> None:
+    one = np.array([0.5])
+    spec = panel_spec(Panel("A", "Accuracy", (Series("val", one, one, "val"),), y_percent=True))
+    assert spec["yaxis"]["tickformat"] == ".0%"
+    assert spec["traces"][0]["mode"] == "lines+markers"
+
+
+def test_x_and_y_must_match() -> None:
+    series = Series("train", np.arange(3), np.arange(4), "train")
+    with pytest.raises(ValueError, match="'train'"):
+        panel_spec(Panel("Loss", "Loss", (series,)))
