@@ -93,9 +93,9 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> g
     share = table / np.maximum(table.sum(1, keepdims=True), 1)
     figure = go.Figure(
         go.Heatmap(
-            z=share, x=list(names), y=list(names), customdata=table, texttemplate="%{customdata}", zmin=0, zmax=1,
+            z=share, x=list(names), y=list(names), text=table, texttemplate="%{text}", zmin=0, zmax=1,
             colorscale=plotly_scale("viridis"), colorbar={"title": "share", "tickformat": ".0%"},
-            hovertemplate="true %{y}, predicted %{x}: %{customdata} (%{z:.1%})<extra></extra>",
+            hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
         )
     )  # fmt: skip
     figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 8, "b": 0})

@@ -42,7 +42,7 @@ def keep_valid(key: str, options: Collection[object]) -> None:
 
 
 def selected_run() -> str | None:
-    value = st.session_state.get(RUN)
+    value = st.session_state.get(RUN, st.query_params.get(RUN))
     return value if isinstance(value, str) else None
 
 

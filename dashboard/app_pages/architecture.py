@@ -33,7 +33,7 @@ st.markdown(
     "two, three fully connected layers."
 )
 parameters, work = sum(row.parameters for row in layers), sum(row.multiply_adds for row in layers)
-with st.grid(3, min_column_width=150):
+with st.grid(3, min_column_width=220):
     st.metric("Parameters", f"{parameters:,}", border=True)
     st.metric("Multiply-adds per image", f"{work / 1e9:.2f} billion", border=True)
     st.metric("Weights in memory", f"{parameters * 4 / 1e6:.0f} MB", border=True, help="As float32.")

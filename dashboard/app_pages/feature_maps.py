@@ -1,5 +1,7 @@
 """Every channel of any convolution layer, on one picture."""
 
+from typing import get_args
+
 import streamlit as st
 
 from core.errors import CoreError
@@ -16,7 +18,7 @@ from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
-_SCALES: dict[str, Scale] = {"Each channel": "channel", "Whole layer": "layer"}
+_MOSAIC_HEIGHT = 720  # pixels: the mosaic scrolls, so that the enlarged channel stays in sight
 
 
 def pick_view() -> tuple[str, str, Scale]:
@@ -27,17 +29,17 @@ def pick_view() -> tuple[str, str, Scale]:
         )
         stages = stages_of(layer)
         state.keep_valid(state.STAGE, stages)
+        # No format_func here: the address carries what is shown.
         stage = st.segmented_control(
             "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",
-            format_func=STAGES.__getitem__,
+            help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
         )  # fmt: skip
-        scale = st.segmented_control(
-            "Colour scale", list(_SCALES), default="Each channel", required=True, key=state.SCALE,
-            bind="query-params",
-            help="Each channel: its own least to its greatest value, which shows its shape. "
-            "Whole layer: one scale for all, which shows which channels matter.",
+        scale: Scale = st.segmented_control(
+            "Colour scale per", get_args(Scale), default="channel", required=True, key=state.SCALE, bind="query-params",
+            help="**channel**: each from its own least to its greatest value, which shows its shape.  \n"
+            "**layer**: one scale for all, which shows which channels matter.",
         )  # fmt: skip
-    return layer, stage, _SCALES[scale]
+    return layer, stage, scale
 
 
 @st.fragment
@@ -56,12 +58,15 @@ def look(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str, scale: S
         )
         channel_view(checkpoint, image, maps, int(channel), scale)
     with left:
+        _, height, width = maps.values.shape
+        quiet = f" {len(sheet.dead)} hardly respond to this picture (struck out)." if sheet.dead else ""
         st.caption(
-            f"All {len(maps.values)} channels of {layer}, {STAGES[stage]}, {maps.values.shape[1]} × "
-            f"{maps.values.shape[2]} each. {len(sheet.dead)} hardly respond to this picture. Click one to enlarge it."
+            f"All {len(maps.values)} channels of {layer}, {STAGES[stage]}, {height} × {width} each. "
+            f"Click one to enlarge it, or walk with the arrow keys.{quiet}"
         )
         color_bar(maps, sheet)
-        clickable_mosaic(
+        with st.container(height=_MOSAIC_HEIGHT):
+            clickable_mosaic(
             sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
             columns=sheet.columns, channel_ids=sheet.channels, selected=int(channel), dead=sheet.dead,
             key=state.MOSAIC, on_select=lambda: state.select_channel(picked_channel(state.MOSAIC)),

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from core.runs.run import Run, list_runs
-from core.training import jobs
 from dashboard import state
 from dashboard.components.live_run import live_run
 from dashboard.components.new_run import new_run
@@ -15,9 +14,10 @@ _WATCH_SECONDS = 3.0
 
 
 def shown_run(runs: list[Run]) -> Run | None:
-    """The run that was chosen, else the one that trains here, else the newest."""
+    """The run that was chosen, else one that trains, else the newest."""
     chosen = state.selected_run()
-    return next((run for run in runs if run.id == chosen), jobs.active() or next(iter(runs), None))
+    ranked = sorted(runs, key=lambda run: (run.id != chosen, not run.state.is_active))
+    return next(iter(ranked), None)
 
 
 def signature(runs: list[Run]) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ def channel_view(checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, chann
         alt=f"Feature map of channel {channel}",
     )  # fmt: skip
     row = maps.statistics().loc[channel]
-    with st.grid(4, min_column_width=80):
+    with st.grid(2, min_column_width=95):
         for name, value in (("Min", row["min"]), ("Mean", row["mean"]), ("Max", row["max"])):
             st.metric(name, f"{value:.3g}")
         st.metric("Zeros", f"{row['zeros']:.0%}", help="Share of this map's values that are exactly 0.")
@@ -40,9 +40,9 @@ def color_bar(maps: FeatureMaps, sheet: Mosaic) -> None:
     if sheet.low is not None and sheet.high is not None:
         low, high = f"{sheet.low:.3g}", f"{sheet.high:.3g} and above"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(low)
+        st.caption(low, width="content")
         st.image(strip, width=200, alt=f"Colour scale from {low} to {high}")
-        st.caption(high)
+        st.caption(high, width="content")
 
 
 def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:

@@ -137,7 +137,7 @@ def x_span(panels: Sequence[Panel]) -> tuple[float, float]:
     ends = [end for panel in panels for series in panel.series for end in _ends(series.x)]
     low, high = min(ends, default=0.0), max(ends, default=0.0)
     if low == high:
-        return low, low + 1
+        return low - 0.05, low + 1
     air = (high - low) / 100
     return low - air, high + air
 

@@ -22,9 +22,7 @@ def live_run(run: Run, drawn_as: RunState) -> None:
     reader = cache.metrics(run.path)
     reader.poll()
     progress = run.progress
-    with st.container(
-        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
-    ):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         status_line(run, now)
         _controls(run, now)
     _say(run, now, reader)
@@ -59,25 +57,17 @@ def _resume(run: Run) -> None:
 def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     """What a user should know beyond the curves."""
     if run.data.get("synthetic"):
-        st.caption(
-            ":material/info: Synthetic shapes, drawn by a program: nothing is learnt about photographs."
-        )
+        st.caption(":material/info: Synthetic shapes, drawn by a program: nothing is learnt about photographs.")
     if now is RunState.FAILED:
         st.error((run.end or {}).get("reason", ""), icon=":material/error:")
     if now is RunState.INTERRUPTED:
-        st.warning(
-            "The process that trained this run ended without a word. Resume goes on from its last checkpoint."
-        )
+        st.warning("The process that trained this run ended without a word. Resume goes on from its last checkpoint.")
     if now is RunState.STALLED:
-        st.warning(
-            "This run has not reported for over a minute. It may be on a long step, or its process hangs."
-        )
+        st.warning("This run has not reported for over a minute. It may be on a long step, or its process hangs.")
     for note in run.data.get("notes", ()):
         st.caption(f":material/warning: {note}")
     if reader.damaged:
-        st.caption(
-            f":material/warning: {reader.damaged} damaged lines of the metrics were skipped."
-        )
+        st.caption(f":material/warning: {reader.damaged} damaged lines of the metrics were skipped.")
 
 
 def _figures(progress: Progress, reader: MetricsReader, now: RunState) -> None:
@@ -90,35 +80,37 @@ def _figures(progress: Progress, reader: MetricsReader, now: RunState) -> None:
             "Training loss",
             f"{losses.mean():.3f}" if len(losses) else "–",
             border=True,
+            height="stretch",
             help=f"Mean of the last {_RECENT_STEPS} steps.",
         )
         st.metric(
             "Validation accuracy",
             f"{epochs[-1]['val_accuracy']:.1%}" if epochs else "–",
             border=True,
-            delta=f"{epochs[-1]['val_accuracy'] - epochs[-2]['val_accuracy']:+.1%}"
-            if len(epochs) > 1
-            else None,
+            height="stretch",
+            delta=f"{epochs[-1]['val_accuracy'] - epochs[-2]['val_accuracy']:+.1%}" if len(epochs) > 1 else None,
         )
         if tests:
             st.metric(
                 "Test accuracy",
                 f"{tests[-1]['accuracy']:.1%}",
                 border=True,
+                height="stretch",
                 help=f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw.",
             )
         else:
-            st.metric("Best validation", "–" if best is None else f"{best:.1%}", border=True)
+            st.metric("Best validation", "–" if best is None else f"{best:.1%}", border=True, height="stretch")
         memory = f"{progress.memory_bytes / 1e9:.1f} GB" if progress.memory_bytes else "–"
         if now.is_active:
             st.metric(
                 "Memory",
                 memory,
                 border=True,
+                height="stretch",
                 help="Of the training device: GPU memory, or this process's.",
             )
         else:
-            st.metric("Training time", f"{progress.seconds / 60:.1f} min", border=True)  # fmt: skip
+            st.metric("Training time", f"{progress.seconds / 60:.1f} min", border=True, height="stretch")  # fmt: skip
 
 
 def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:

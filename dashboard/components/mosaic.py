@@ -33,30 +33,27 @@ def mosaic(
     on_select: Callable[[], None] | None = None,
     alt: str,
 ) -> int | None:
-    """Draw the mosaic and return the selected channel id, the new one if a tile was just picked.
+    """Draw the mosaic; returns the selected channel id, the new one if a tile was just picked.
 
-    `png` holds tile i at row i // columns, column i % columns, each `tile_width` x `tile_height`
-    pixels, without gaps; `channel_ids[i]` is the number shown under tile i and `dead` names the
-    ids to mark as dead. `selected` is the truth that the caller keeps, an id or None; a pick by
-    mouse or keyboard reruns only the enclosing fragment and is reported once, so the caller
-    stores it, either from the returned value or in `on_select` through `picked_channel`.
+    `png` holds tile i at row i // columns, column i % columns, without gaps, sizes in pixels;
+    `channel_ids[i]` is the number shown under it, `dead` the ids marked as dead. `selected`, an id
+    or None, is the caller's truth: a pick reruns only the enclosing fragment and is reported
+    once, to be stored from the returned value or in `on_select` through `picked_channel`.
 
-    Raises ValueError when `channel_ids` does not name each tile.
+    Raises ValueError when `channel_ids` does not name each tile, or `columns` is below 1.
     """
     if len(channel_ids) != num_channels:
         raise ValueError(f"channel_ids has {len(channel_ids)} entries for {num_channels} channels")
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
     # Sent back at once: the browser would otherwise show the old selection until the next rerun.
-    picked = picked_channel(key)
-    current = selected if picked is None else picked
-    dead_ids = set(dead)
+    current = selected if (picked := picked_channel(key)) is None else picked
     data: dict[str, Any] = {
         "png": base64.b64encode(png).decode("ascii"),
         "tile": [tile_width, tile_height],
         "columns": columns,
         "ids": [int(channel) for channel in channel_ids],
-        "dead": [int(channel) for channel in channel_ids if channel in dead_ids],
+        "dead": [int(channel) for channel in dead],
         "selected": None if current is None else int(current),
         "alt": alt,
     }

@@ -37,7 +37,7 @@ def new_run() -> None:
     try:
         config = _config()
         if config is not None:
-            _cost(config)
+            _cost(config, count_images(config))
     except CoreError as error:
         error_box(error)
     if busy is not None:
@@ -84,9 +84,9 @@ def _config() -> TrainConfig | None:
     return make_config(preset=preset, data_source=source, data_dir=Path(folder) if folder else None, **values)
 
 
-def _cost(config: TrainConfig) -> None:
-    """How large the run will be. Raises DataError for a folder without classes."""
-    counts = count_images(config)
+@st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait
+def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
+    """How large the run will be."""
     speed = cache.speed(config, list_runs(runs_dir()))
     cost = estimate(config, speed, counts)
     st.caption(

@@ -4,12 +4,10 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
-from core.runs.run import Run, list_runs
+from core.runs.run import list_runs
 from dashboard import state
 from dashboard.components.status import data_name, error_box
 from dashboard.paths import runs_dir
-
-_NAMES = {"best": "Best", "last": "Last"}
 
 
 def checkpoint_picker() -> Checkpoint | None:
@@ -20,29 +18,16 @@ def checkpoint_picker() -> Checkpoint | None:
         return None
     state.keep_valid(state.RUN, runs)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        run_id = st.selectbox(
-            "Run",
-            list(runs),
-            key=state.RUN,
-            bind="query-params",
-            format_func=lambda name: _label(runs[name]),
-            width=420,
-        )
-        run = runs[run_id]
+        # No format_func: the address carries what is shown, and a link should carry the plain name.
+        run = runs[st.selectbox("Run", list(runs), key=state.RUN, bind="query-params", width=340)]
         choices = available(run)
         state.keep_valid(state.CHECKPOINT, choices)
         which = st.segmented_control(
-            "Checkpoint",
-            choices,
-            key=state.CHECKPOINT,
-            bind="query-params",
-            default=choices[0],
-            required=True,
-            format_func=lambda name: _NAMES[name],
-            help="Best: the epoch with the highest validation accuracy. Last: the latest saved weights.",
-        )
+            "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", default=choices[0], required=True,
+            help="best: the epoch with the highest validation accuracy; last: the latest saved weights.",
+        )  # fmt: skip
     try:
-        checkpoint = find_checkpoint(run, which or choices[0])
+        checkpoint = find_checkpoint(run, which)
     except CoreError as error:
         error_box(error)
         return None
@@ -50,18 +35,10 @@ def checkpoint_picker() -> Checkpoint | None:
     return checkpoint
 
 
-def _label(run: Run) -> str:
-    return f"{run.id} ({run.state.value})"
-
-
 def _about(checkpoint: Checkpoint) -> str:
-    words = [
-        f"Weights after step {checkpoint.step:,}",
-        f"{checkpoint.epoch} epochs",
-        data_name(checkpoint.run),
-    ]
-    if checkpoint.step == 0:
-        words[0] = "Untrained weights: this run has only just begun"
+    run = checkpoint.run
+    weights = f"weights after step {checkpoint.step:,}" if checkpoint.step else "untrained weights, saved before step 1"
+    words = [f"Run {run.state.value}", data_name(run), weights]
     if checkpoint.val_accuracy is not None:
         words.append(f"validation accuracy {checkpoint.val_accuracy:.1%}")
     return " · ".join(words)

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from dashboard.components.live_chart import Panel, Series, decimate, pack, panel_spec
+from dashboard.components.live_chart import Panel, Series, decimate, pack, panel_spec, x_span
 
 
 def unpack(spec: dict[str, str]) -> np.ndarray:
@@ -106,10 +106,8 @@ def test_pack_turns_infinity_into_a_gap_and_accepts_nothing() -> None:
 
 def test_panel_describes_axes_and_traces() -> None:
     x, y = line(10)
-    panel = Panel(
-        "Rate", "Learning rate", (Series("lr", x, y, "accent"),), y_log=True, y_range=(1e-4, 1)
-    )
-    spec = panel_spec(panel)
+    series = (Series("lr", x, y, "accent"),)
+    spec = panel_spec(Panel("Rate", "Learning rate", series, y_log=True, y_range=(1e-4, 1)))
     assert spec["alt"] == "Rate"
     assert spec["yaxis"]["type"] == "log"
     assert spec["yaxis"]["range"] == [-4.0, 0.0]
@@ -127,3 +125,16 @@ def test_x_and_y_must_match() -> None:
     series = Series("train", np.arange(3), np.arange(4), "train")
     with pytest.raises(ValueError, match="'train'"):
         panel_spec(Panel("Loss", "Loss", (series,)))
+
+
+def test_all_panels_share_the_widest_x_span() -> None:
+    short, long = Series("a", *line(11), "train"), Series("b", *line(101), "val")
+    assert x_span([Panel("A", "a", (short,)), Panel("B", "b", (long,))]) == (-1.0, 101.0)
+
+
+def test_x_span_of_nothing_and_of_one_point_is_not_empty() -> None:
+    low, high = x_span([Panel("A", "a", ())])
+    assert low < high
+    one = Series("a", np.array([7]), np.array([1]), "train")
+    low, high = x_span([Panel("A", "a", (one,))])
+    assert low < 7 < high

@@ -1,0 +1,101 @@
+"""What the tests share: a tree of drawn images, settings small enough for a CPU, and one run trained for real."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from core.config import TrainConfig, make_config
+from core.data.shapes import make_shapes
+from core.runs.run import Run
+from core.training import jobs
+
+CLASSES = ("circle", "cross", "star")
+_LONGEST_WAIT_SECONDS = 120.0
+
+ConfigFactory = Callable[..., TrainConfig]
+Wait = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _no_training_is_left() -> Iterator[None]:
+    """A test that fails while it trains must not spoil the next one."""
+    yield
+    run = jobs.active()
+    if run is not None:
+        run.request_stop()
+        assert jobs.wait(_LONGEST_WAIT_SECONDS), f"the thread of {run.id} does not stop"
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Iterator[Path]:
+    """A folder for runs; emptied afterwards, for a checkpoint takes 700 MB."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Wait:
+    """wait_until(predicate, timeout=120): returns as soon as the predicate holds, fails after `timeout` seconds."""
+
+    def wait(predicate: Callable[[], Any], timeout: float = _LONGEST_WAIT_SECONDS) -> None:
+        deadline = time.monotonic() + timeout
+        while not predicate():
+            assert time.monotonic() < deadline, f"not within {timeout:g} s"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def image_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image folder as a user has it: train/ and test/, three classes of drawn shapes, 18 and 6 images."""
+    root = tmp_path_factory.mktemp("images")
+    drawn = dict(zip(("train", "test"), make_shapes(200, 60, seed=0), strict=True))
+    for (part, images), count in zip(drawn.items(), (6, 2), strict=True):
+        for name in CLASSES:
+            (root / part / name).mkdir(parents=True)
+            for index in images.indices_of(name)[:count]:
+                Image.fromarray(images.image(int(index))).save(root / part / name / f"{index}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where caches of data sets go."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def tiny_config(image_tree: Path) -> ConfigFactory:
+    """tiny_config(**changes): two epochs of three steps on 12 images, 6 to validate and 6 to test."""
+
+    def config(**changes: Any) -> TrainConfig:
+        settings: dict[str, Any] = {
+            "data_source": "folder", "data_dir": image_tree, "val_fraction": 0.34, "train_limit": None,
+            "val_limit": None, "batch_size": 4, "num_epochs": 2, "device": "cpu", "precision": "float32",
+        }  # fmt: skip
+        return make_config(**settings | changes)
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def trained_run(
+    tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFactory, data_dir: Path
+) -> Iterator[Run]:
+    """`tiny_config()` trained to its end, once for all tests; they only read it."""
+    folder = tmp_path_factory.mktemp("trained")
+    run = jobs.start(tiny_config(), runs_dir=folder, data_dir=data_dir, run_id="trained")
+    assert jobs.wait(_LONGEST_WAIT_SECONDS)
+    assert run.state == "finished", run.end
+    yield run
+    shutil.rmtree(folder)
