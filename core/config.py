@@ -69,6 +69,14 @@ class TrainConfig(BaseModel):
     crop_padding: Annotated[int, Ge(0), Le(64)] = Field(
         4, description="Pad by reflection and crop at random, in pixels of the stored image; 0 = off."
     )
+    progressive: bool = Field(
+        False,
+        description="Train on smaller inputs first, which is faster: 131 pixels for 55 % of the steps, 179 for 25 %, "
+        "then 227.",
+    )
+    average_decay: Annotated[float, Ge(0), Lt(1)] = Field(
+        0.0, description="Judge and save a running average of the weights that keeps this share a step; 0 = off."
+    )
     normalize: Literal["unit", "standard"] = Field(
         "standard",
         description="Input scale. unit: pixels in 0..1 as the original did; standard: zero mean, unit deviation.",

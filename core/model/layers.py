@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from core.model.alexnet import INPUT_SIZE, AlexNet, Dropout, LocalResponseNorm
+from core.model.alexnet import INPUT_SIZE, AlexNet, Dropout, Flatten, LocalResponseNorm
 
 _KINDS: dict[type[nn.Module], str] = {
     nn.Conv2d: "convolution",
     nn.ReLU: "ReLU",
     LocalResponseNorm: "local response norm",
     nn.MaxPool2d: "max pool",
-    nn.Flatten: "flatten",
+    Flatten: "flatten",
     Dropout: "dropout",
     nn.Linear: "fully connected",
 }
@@ -61,7 +61,7 @@ def layer_table(model: AlexNet) -> list[LayerInfo]:
                 field += (_pair(layer.kernel_size) - 1) * stride
                 offset -= _pair(layer.padding) * stride
                 stride *= _pair(layer.stride)
-            if isinstance(layer, nn.Flatten):
+            if isinstance(layer, Flatten):
                 field, stride, offset = INPUT_SIZE, INPUT_SIZE, 0
             rows.append(
                 LayerInfo(

@@ -16,6 +16,7 @@ from core.model.layers import layer_table
 from core.runs.run import Run
 from core.training.device import device_name, keep_freed_memory, pick_device, pick_precision, precision_name
 from core.training.loop import training_step
+from core.training.progressive import work
 from core.training.state import fresh
 
 _PROBE_BATCH = 16
@@ -75,7 +76,7 @@ def measure_speed(config: TrainConfig) -> Speed:
 
 def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
     """What a run of `config` costs on `counts` (train, val, test) images at `speed`."""
-    per_epoch = counts["train"] + counts["val"] * _EVALUATION_SHARE
+    per_epoch = counts["train"] * work(config, 0, 1000) / 1000 + counts["val"] * _EVALUATION_SHARE
     images = config.num_epochs * per_epoch + counts["test"] * _EVALUATION_SHARE
     with torch.device("meta"):
         model = AlexNet()

@@ -21,6 +21,7 @@ from core.runs.run import RunState
 from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
 from core.training.optimizer import learning_rate, set_learning_rate
+from core.training.progressive import input_size
 from core.training.state import TrainingState, begin, save
 
 #: step number (1-based), learning rate, and on the device: loss, correct images, images
@@ -81,6 +82,8 @@ def train_one_epoch(
         rate = learning_rate(config, state.step, state.num_steps)
         result = training_step(config, state, images[chosen], labels[chosen], rate)
         state.step += 1
+        if state.average:
+            state.average.update(state.step)
         pending.append((state.step, rate, result))
         at_end = start + config.batch_size >= len(order)
         if at_end or state.device.type == "cpu" or time.monotonic() - flushed > _LOG_SECONDS:
@@ -99,7 +102,8 @@ def training_step(
     model, generator = state.model, state.generator
     generator.manual_seed(mix(config.seed, state.step))
     images = augment(images, flip=config.flip, crop_padding=config.crop_padding, generator=generator)
-    pixels = normalize(images, model.input_spec).contiguous(memory_format=torch.channels_last)
+    size = input_size(config, state.step, state.num_steps)
+    pixels = normalize(images, model.input_spec, size).contiguous(memory_format=torch.channels_last)
     with torch.autocast(state.device.type, state.precision, enabled=state.precision != torch.float32):
         logits = model(pixels)
     loss = functional.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
@@ -153,7 +157,7 @@ def _log_steps(
         num_epochs=config.num_epochs,
         seconds=seconds,
         images_per_second=images_per_second,
-        eta_seconds=state.eta_seconds(config.num_epochs),
+        eta_seconds=state.eta_seconds(config),
         memory_bytes=memory_in_use(state.device),
     )
 
@@ -161,7 +165,7 @@ def _log_steps(
 def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet) -> None:
     """Validate, record the epoch, save."""
     began = time.monotonic()
-    result = _evaluate(writer, state.model, val, state.precision, "validating")
+    result = _evaluate(writer, state.judged, val, state.precision, "validating")
     state.validation_seconds = time.monotonic() - began
     loss, correct, count = state.sums.tolist()
     state.sums.zero_()

@@ -12,7 +12,7 @@ import torch
 
 from core.config import TrainConfig
 from core.data.images import ImageSet
-from core.model.alexnet import AlexNet, InputSpec
+from core.model.alexnet import INPUT_SIZE, AlexNet, InputSpec
 from core.runs.checkpoints import (
     Which,
     available,
@@ -23,10 +23,13 @@ from core.runs.checkpoints import (
 )
 from core.runs.run import Run
 from core.runs.writer import RunWriter
+from core.training.average import WeightAverage
 from core.training.device import pick_precision
 from core.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from core.training.progressive import input_size, work
 
 _RECENT_STEPS = 50
+_LIVE = "live/"
 
 
 @dataclass
@@ -52,6 +55,12 @@ class TrainingState:
     saved: float = field(default_factory=time.monotonic)
     step_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT_STEPS))
     validation_seconds: float = 0.0
+    average: WeightAverage | None = None
+
+    @property
+    def judged(self) -> AlexNet:
+        """The network that is validated and saved: the average of the weights where one is kept."""
+        return self.average.model if self.average else self.model
 
     @property
     def seconds(self) -> float:
@@ -62,12 +71,14 @@ class TrainingState:
         """Epochs completed."""
         return self.step // self.steps_per_epoch
 
-    def eta_seconds(self, num_epochs: int) -> float:
+    def eta_seconds(self, config: TrainConfig) -> float:
         """Time left, from the median of recent steps; 0 while there are too few to tell."""
         if len(self.step_seconds) < min(5, self.num_steps):
             return 0.0
-        steps_left = (self.num_steps - self.step) * statistics.median(self.step_seconds)
-        return steps_left + (num_epochs - self.epoch) * self.validation_seconds
+        size = input_size(config, self.step - 1, self.num_steps)
+        full_step = statistics.median(self.step_seconds) * (INPUT_SIZE / size) ** 2
+        training = work(config, self.step, self.num_steps) * full_step
+        return training + (config.num_epochs - self.epoch) * self.validation_seconds
 
 
 def begin(run: Run, config: TrainConfig, images: ImageSet, device: torch.device) -> TrainingState:
@@ -94,6 +105,7 @@ def _around(model: AlexNet, config: TrainConfig, num_images: int, device: torch.
     model.use_generator(generator)
     steps_per_epoch = math.ceil(num_images / config.batch_size)
     return TrainingState(
+        average=WeightAverage(model, config.average_decay) if config.average_decay else None,
         model=model,
         optimizer=make_optimizer(model, config),
         generator=generator,
@@ -109,6 +121,9 @@ def _restore(run: Run, state: TrainingState) -> None:
     last = find_checkpoint(run, "last")
     tensors = load_training_state(last)
     state.sums += tensors.pop("epoch_sums").to(state.device)
+    live = {name: tensors.pop(_LIVE + name) for name, _ in state.model.named_parameters() if _LIVE + name in tensors}
+    if live:  # the checkpoint's weights are the average, which `state.average` began with
+        state.model.load_state_dict(live)
     restore_optimizer(state.model, state.optimizer, tensors)
     state.step = last.step
     state.seconds_before = last.seconds
@@ -127,8 +142,8 @@ def save(
     writer.report(phase="saving", force=True)
     save_checkpoint(
         writer,
-        state.model,
-        {**optimizer_tensors(state.model, state.optimizer), "epoch_sums": state.sums.cpu()},
+        state.judged,
+        {**optimizer_tensors(state.model, state.optimizer), **_live_weights(state), "epoch_sums": state.sums.cpu()},
         step=state.step,
         epoch=state.epoch,
         seconds=state.seconds,
@@ -136,6 +151,13 @@ def save(
         pointers=pointers,
     )
     state.saved = time.monotonic()
+
+
+def _live_weights(state: TrainingState) -> dict[str, torch.Tensor]:
+    """The weights that training goes on with, where they aren't the ones that a checkpoint shows."""
+    if state.average is None:
+        return {}
+    return {_LIVE + name: value.detach().cpu().contiguous() for name, value in state.model.named_parameters()}
 
 
 def _input_spec(config: TrainConfig, images: ImageSet) -> InputSpec:

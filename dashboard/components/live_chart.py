@@ -213,6 +213,7 @@ def _y_axis(panel: Panel) -> dict[str, Any]:
     axis: dict[str, Any] = {
         "title": {"text": panel.y_title, "standoff": 12},
         "hoverformat": ",.4~g",
+        "exponentformat": "e",  # 4e-4, where the default writes 400µ
     }
     if panel.y_percent:
         axis |= {"tickformat": ".0%", "hoverformat": ".1%"}

@@ -1,0 +1,71 @@
+"""From page to page through the entry file."""
+
+import pytest
+
+PAGES = ["train", "predict", "feature_maps", "architecture"]
+TITLES = ["Train", "Predict", "Feature maps", "Architecture"]
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_every_page_opens_from_every_other(open_page, runs_dir, trained_run, trained):
+    at = open_page(trained_run.path.parent if trained else runs_dir)
+    for page, title in [*zip(PAGES, TITLES, strict=True)] * 2:
+        at.switch_page(f"app_pages/{page}.py").run()
+        assert not at.exception, page
+        assert at.title[0].value == title
+
+
+@pytest.mark.parametrize("page", ["predict", "feature_maps"])
+def test_without_a_run_a_page_shows_the_way_to_one(open_page, runs_dir, said, page):
+    at = open_page(runs_dir, page)
+    assert not at.exception
+    assert "No trained network yet" in said(at)
+    assert [link.label for link in at.page_link] == ["Start a run"]
+    assert not at.get("bidi_component")
+
+
+@pytest.mark.parametrize("page", ["predict", "feature_maps"])
+def test_a_run_that_has_saved_nothing_is_no_network_yet(open_page, write_run, runs_dir, said, page):
+    write_run("a", end={"state": "failed", "reason": "no"})
+    at = open_page(runs_dir, page)
+    assert not at.exception
+    assert "No trained network yet" in said(at)
+
+
+def test_the_chosen_run_is_the_same_on_every_page(open_page, write_run, runs_dir, trained_run, said):
+    for run_id in ("older", "newer"):
+        write_run(run_id, end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    at = open_page(runs_dir, "predict")
+    at.selectbox(key="run").set_value("older").run()
+    for page in ("feature_maps", "predict"):
+        at.switch_page(f"app_pages/{page}.py").run()
+        assert not at.exception
+        assert at.selectbox(key="run").value == "older", page
+    at.switch_page("app_pages/train.py").run()
+    assert "**older**" in said(at)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"run": "../x", "checkpoint": "nope", "layer": "nope", "stage": "nope", "channel": "9999"},
+        {"run": "", "layer": "conv3", "stage": "lrn", "channel": "-1", "scale": "nope"},
+        {"run": "a" * 5000, "layer": "conv1", "stage": "relu", "channel": "NaN", "class": "<script>", "image": "1e9"},
+        {
+            "layer": "fc6",
+            "channel": "12.5",
+            "class": "circle",
+            "image": "99",
+            "x": "nope",
+            "from": "nope",
+            "new_run": "x",
+        },
+    ],
+)
+def test_an_address_that_names_nothing_falls_back(open_page, trained_run, page, address):
+    at = open_page(trained_run.path.parent, page, **address)
+    assert not at.exception
+    assert not at.error
+    if page == "feature_maps":
+        assert len(at.get("bidi_component")) == 1

@@ -1,0 +1,209 @@
+"""The Predict page: pictures from the test set and from files, and what the network says of them."""
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+CLASSES = ("circle", "cross", "star")
+
+
+def picture(kind="PNG", size=(40, 30)):
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def predict(open_page, trained_run):
+    return lambda **address: open_page(trained_run.path.parent, "predict", **address)
+
+
+@pytest.fixture
+def uploading(predict):
+    at = predict()
+    return at.segmented_control(key="from").set_value("Upload").run()
+
+
+def verdict(at):
+    """The line with the class, and the probabilities of the chart by class."""
+    (line,) = [text.value for text in at.markdown if text.value.startswith("### ")]
+    bars = json.loads(at.get("plotly_chart")[0].proto.spec)["data"][0]
+    return line, [name.removeprefix("<b>").removesuffix("</b> (true)") for name in bars["y"]]
+
+
+def test_a_test_image_is_judged_and_its_true_class_is_known(predict, said):
+    at = predict()
+    assert not at.exception
+    line, classes = verdict(at)
+    assert set(classes) == set(CLASSES)
+    assert line.startswith(f"### {classes[-1]} · "), "the longest bar is on top"
+    assert ("correct" in line) != ("it is" in line)
+    captions = [caption for image in at.get("imgs") for caption in image.captions]
+    assert captions == ["test image 0", "What the network sees, 227 × 227"]
+    assert "Run finished · images" in said(at)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_pictures_can_be_picked_by_class(predict, name):
+    at = predict()
+    at.selectbox(key="class").set_value(name).run()
+    assert not at.exception
+    assert at.number_input(key="image").max == 1
+    line, classes = verdict(at)
+    assert f"it is {name}]" in line or line.startswith(f"### {name} · ")
+    at.number_input(key="image").set_value(1).run()
+    assert not at.exception
+    assert verdict(at)[0].startswith("### ")
+
+
+def test_a_narrower_class_keeps_the_number_within_it(predict):
+    at = predict()
+    at.number_input(key="image").set_value(5).run()
+    assert at.get("imgs")[0].captions == ["test image 5"]
+    at.selectbox(key="class").set_value("circle").run()
+    assert not at.exception
+    assert at.number_input(key="image").value <= 1
+
+
+def test_random_points_at_some_image_of_the_class(predict):
+    at = predict()
+    at.selectbox(key="class").set_value("star").run()
+    for _ in range(3):
+        at.button(key="random_image").click().run()
+        assert not at.exception
+        assert at.number_input(key="image").value in (0, 1)
+    assert at.selectbox(key="class").value == "star"
+
+
+def test_the_address_chooses_checkpoint_class_and_number(predict):
+    at = predict(checkpoint="last", **{"class": "cross", "image": "1"})
+    assert not at.exception
+    assert at.segmented_control(key="checkpoint").value == "last"
+    assert at.selectbox(key="class").value == "cross"
+    assert at.number_input(key="image").value == 1
+
+
+def test_without_a_file_the_next_step_is_said(uploading):
+    assert not uploading.exception
+    assert "Choose a picture of your own" in uploading.info[0].value
+    assert not uploading.get("plotly_chart")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
+def test_an_uploaded_picture_is_judged(uploading, kind):
+    at = uploading
+    at.file_uploader(key="uploads").upload(f"mine.{kind.lower()}", picture(kind)).run()
+    assert not at.exception
+    assert not at.error
+    line, classes = verdict(at)
+    assert set(classes) == set(CLASSES)
+    assert "correct" not in line, "nobody knows what it is"
+    assert "it is" not in line
+    assert at.get("imgs")[0].captions == [f"mine.{kind.lower()}"]
+
+
+def test_several_pictures_give_a_table(uploading):
+    files = [(f"{side}.png", picture(size=(side, 40)), "image/png") for side in (30, 60, 90)]
+    at = uploading
+    at.file_uploader(key="uploads").set_value(files).run()
+    assert not at.exception
+    table = at.dataframe[0].value
+    assert table["file"].tolist() == ["30.png", "60.png", "90.png"]
+    assert set(table["class"]) <= set(CLASSES)
+    assert table["probability"].between(1 / 3, 1).all()
+    assert table["picture"].str.startswith("data:image/png;base64,").all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("cut.png", picture()[:90], "damaged or cut off"),
+        ("text.png", b"hello, I am a text", "is not a PNG, JPEG, WEBP, BMP or GIF image"),
+        ("empty.png", b"", "is empty"),
+        ("page.jpg", b"<svg onload=alert(1)>", "is not a PNG"),
+        ("strip.png", picture(size=(400, 9)), "one side over 20 times the other"),
+        ("**bold**[x](javascript:1).png", b"x", "is not a PNG"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_said_in_a_sentence(uploading, name, content, sentence):
+    at = uploading
+    at.file_uploader(key="uploads").upload(name, content, "image/png").run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert sentence in at.error[0].value
+    assert not at.get("plotly_chart")
+
+
+def test_a_broken_file_among_others_leaves_the_others(uploading):
+    files = [("a.png", picture(), "image/png"), ("b.png", b"no", "image/png"), ("c.png", picture(), "image/png")]
+    at = uploading
+    at.file_uploader(key="uploads").set_value(files).run()
+    assert not at.exception
+    assert "b.png" in at.error[0].value
+    assert at.dataframe[0].value["file"].tolist() == ["a.png", "c.png"]
+
+
+def test_more_files_than_can_be_shown_are_counted(uploading, said):
+    files = [(f"{i}.png", picture(size=(8, 8)), "image/png") for i in range(66)]
+    at = uploading
+    at.file_uploader(key="uploads").set_value(files).run()
+    assert not at.exception
+    assert "66 files are more than the 64" in said(at)
+    assert len(at.dataframe[0].value) == 64
+
+
+def test_a_picture_of_the_camera_is_judged(predict):
+    at = predict()
+    at.segmented_control(key="from").set_value("Camera").run()
+    assert not at.exception
+    assert "Allow the camera" in at.info[0].value
+    at.camera_input(key="camera").upload("shot.jpg", picture("JPEG"), "image/jpeg").run()
+    assert not at.exception
+    assert verdict(at)[0].startswith("### ")
+
+
+def test_synthetic_images_are_called_so(open_page, write_run, runs_dir, trained_run, said):
+    write_run("a", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    at = open_page(runs_dir, "predict")
+    assert not at.exception
+    assert at.get("imgs")[0].captions == ["synthetic test image 0"]
+    assert "synthetic shapes" in said(at)
+
+
+def test_where_the_test_images_are_gone_it_says_so_and_uploads_still_work(
+    open_page, write_run, runs_dir, trained_run, tmp_path
+):
+    settings = {"data_source": "folder", "data_dir": tmp_path / "gone"}
+    write_run("a", end={"state": "stopped", "reason": ""}, weights_of=trained_run, settings=settings)
+    at = open_page(runs_dir, "predict")
+    assert not at.exception
+    assert len(at.error) == 1
+    assert str(tmp_path / "gone") in at.error[0].value
+    at.segmented_control(key="from").set_value("Upload").run()
+    at.file_uploader(key="uploads").upload("mine.png", picture()).run()
+    assert not at.exception
+    assert verdict(at)[0].startswith("### ")
+
+
+@pytest.mark.parametrize("harm", ["weights", "manifest"])
+def test_a_damaged_checkpoint_is_said_in_a_sentence(open_page, write_run, runs_dir, trained_run, harm):
+    run = write_run("a", end={"state": "stopped", "reason": ""})
+    folder = run.path / "checkpoints"
+    folder.mkdir()
+    manifest = json.loads((trained_run.path / "best.json").read_text())["manifest"]
+    content = json.loads((trained_run.path / "checkpoints" / manifest).read_text())
+    weights = manifest.replace(".json", ".safetensors")
+    if harm == "manifest":
+        del content["input_spec"]
+    else:
+        content["files"][weights]["sha256"] = "0" * 64
+        (folder / weights).write_bytes(b"x" * 100)
+    (folder / manifest).write_text(json.dumps(content))
+    (run.path / "best.json").write_text(json.dumps({"manifest": manifest}))
+    at = open_page(runs_dir, "predict")
+    assert not at.exception
+    assert len(at.error) == 1
+    assert "damaged" in at.error[0].value
+    assert not at.get("plotly_chart")

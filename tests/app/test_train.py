@@ -1,0 +1,237 @@
+"""The Train page: its empty state, its form, a run in each state, and the way from start to stop to resume."""
+
+import time
+
+import pytest
+
+from core.runs.run import RunState, list_runs
+from core.training import jobs
+
+TINY = {
+    "train_limit": 20, "val_limit": 10, "val_fraction": 0.1, "num_epochs": 1, "batch_size": 4, "dropout": 0.0,
+}  # fmt: skip
+
+
+def fill_in(at, **values):
+    for name, value in values.items():
+        at.number_input(key=f"new_{name}_smoke").set_value(value)
+    return at.run()
+
+
+def names(elements):
+    return [element.label for element in elements]
+
+
+def test_without_a_run_the_form_is_open_and_says_what_it_will_cost(open_page, runs_dir, said):
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert "the first run takes about a minute" in said(at)
+    assert "1,000 training images · 58,322,314 parameters · about" in said(at)
+    assert not at.button(key="start").disabled
+    assert not at.get("bidi_component")
+    assert not at.dataframe
+
+
+def test_each_preset_brings_its_own_settings(open_page, runs_dir, said):
+    at = open_page(runs_dir)
+    at.segmented_control(key="preset").set_value("laptop").run()
+    assert not at.exception
+    assert at.number_input(key="new_num_epochs_laptop").value == 12
+    assert "10,000 training images" not in said(at), "shapes has fewer images than the preset asks for"
+    assert "5,400 training images" in said(at)
+
+
+def test_the_form_says_which_setting_is_out_of_its_limits(open_page, runs_dir):
+    at = fill_in(open_page(runs_dir), val_fraction=0.0)
+    assert not at.exception
+    assert [error.value for error in at.error] == ["val_fraction: input should be greater than 0, got 0.0."]
+    assert at.button(key="start").disabled
+    fill_in(at, val_fraction=0.1)
+    assert not at.error
+    assert not at.button(key="start").disabled
+
+
+def test_a_folder_is_named_before_it_can_be_trained_on(open_page, runs_dir, image_tree, said):
+    at = open_page(runs_dir)
+    at.segmented_control(key="source").set_value("folder").run()
+    assert not at.exception
+    assert "Name the folder" in at.info[0].value
+    assert at.button(key="start").disabled
+    at.text_input(key="folder").set_value(str(image_tree)).run()
+    assert not at.exception
+    assert not at.error
+    assert not at.info
+    assert "16 training images" in said(at)
+    assert not at.button(key="start").disabled
+
+
+@pytest.mark.parametrize("make", ["missing", "empty", "file"])
+def test_a_folder_without_classes_is_said_in_one_sentence(open_page, runs_dir, tmp_path, make):
+    folder = tmp_path / "images"
+    if make == "empty":
+        folder.mkdir()
+    elif make == "file":
+        folder.write_text("not a folder")
+    at = open_page(runs_dir)
+    at.segmented_control(key="source").set_value("folder").run()
+    at.text_input(key="folder").set_value(str(folder)).run()
+    assert not at.exception
+    assert len(at.error) == 1
+    assert str(folder) in at.error[0].value
+    assert list_runs(runs_dir) == []
+
+
+def test_nothing_can_be_started_on_a_folder_without_classes(open_page, runs_dir, tmp_path):
+    at = open_page(runs_dir)
+    at.segmented_control(key="source").set_value("folder").run()
+    at.text_input(key="folder").set_value(str(tmp_path / "nowhere")).run()
+    assert at.button(key="start").disabled
+
+
+def test_a_finished_run_shows_its_curves_its_classes_and_its_test_accuracy(open_page, trained_run, said):
+    at = open_page(trained_run.path.parent)
+    assert not at.exception
+    assert "Finished" in said(at)
+    assert f"**{trained_run.id}**" in said(at)
+    assert {"Training loss", "Validation accuracy", "Test accuracy", "Training time"} == set(names(at.metric))
+    assert "Classes after epoch 2" in said(at)
+    assert [chart.proto.component_name for chart in at.get("bidi_component")] == ["alexnet_live_chart"]
+    assert len(at.get("plotly_chart")) == 2
+    table = at.dataframe[0].value
+    assert table["run_id"].tolist() == [trained_run.id]
+    assert table["progress"].tolist() == ["2 of 2"]
+    assert not {"stop", "resume"} & {button.key for button in at.button}
+    assert not at.expander[0].open
+
+
+@pytest.mark.parametrize("axis", ["Step", "Epoch", "Time"])
+def test_the_curves_are_drawn_on_each_axis(open_page, trained_run, axis):
+    at = open_page(trained_run.path.parent)
+    at.segmented_control(key="x").set_value(axis)
+    at.toggle(key="log").set_value(True)
+    at.slider(key="smoothing").set_value(0.99).run()
+    assert not at.exception
+    assert len(at.get("bidi_component")) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "badge", "sentence"),
+    [
+        ({"end": {"state": "failed", "reason": "The disk is full."}}, "Failed", "The disk is full."),
+        ({"end": {"state": "stopped", "reason": ""}}, "Stopped", ""),
+        ({}, "Interrupted", "ended without a word"),
+    ],
+)
+def test_a_run_that_ended_early_says_how_and_can_be_resumed(
+    open_page, write_run, runs_dir, said, files, badge, sentence
+):
+    write_run("a", progress={"step": 5, "num_steps": 20, "epoch": 1, "num_epochs": 4, "seconds": 90}, **files)
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert f" {badge}]" in said(at)
+    assert sentence in said(at)
+    assert not at.button(key="resume").disabled
+    assert "stop" not in {button.key for button in at.button}
+    assert not at.get("progress")
+    assert len(at.error) == (badge == "Failed")
+
+
+@pytest.mark.parametrize(("age", "badge"), [(0, "Running"), (90, "Stalled")])
+def test_a_run_that_is_being_written_can_be_stopped(open_page, write_run, runs_dir, said, age, badge):
+    run = write_run(
+        "a",
+        progress={
+            "phase": "training", "message": "Epoch 2 of 4", "step": 5, "num_steps": 20, "epoch": 2, "num_epochs": 4,
+            "images_per_second": 51.4, "eta_seconds": 120, "heartbeat": time.time() - age,
+        },
+    )  # fmt: skip
+    with run.lock():
+        at = open_page(runs_dir)
+        assert not at.exception
+        assert f" {badge}]" in said(at)
+        assert ("has not reported for over a minute" in said(at)) == (badge == "Stalled")
+        bar = at.get("progress")[0]
+        assert bar.value == 25
+        assert bar.text == "Epoch 2 of 4 · step 5 of 20 · 51 images/s · about 2 min left"
+        assert "resume" not in {button.key for button in at.button}
+        assert not run.stop_requested
+        at.button(key="stop").click().run()
+        assert not at.exception
+        assert run.stop_requested
+        assert at.button(key="stop").disabled
+    at.run()
+    assert not at.exception
+    assert " Interrupted]" in said(at), "its writer is gone without an end.json"
+
+
+def test_synthetic_data_notes_and_damage_are_said(open_page, write_run, runs_dir, said):
+    run = write_run(
+        "a",
+        end={"state": "stopped", "reason": ""},
+        data={"synthetic": True, "counts": {"train": 20, "val": 5, "test": 5}, "notes": ["2 images were left out."]},
+    )
+    with (run.path / "metrics-0001.jsonl").open("ab") as file:
+        file.write(b'{"kind":"step","step":6,"crc32":"00000000"}\n')
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert "nothing is learnt about photographs" in said(at)
+    assert "synthetic shapes, 20 training images" in said(at)
+    assert "2 images were left out." in said(at)
+    assert "1 damaged lines" in said(at) or "1 damaged line " in said(at)
+
+
+def test_the_newest_run_is_shown_unless_another_is_asked_for(open_page, write_run, runs_dir, said):
+    for run_id in ("older", "newer"):
+        write_run(run_id, end={"state": "stopped", "reason": ""})
+    assert "**newer**" in said(open_page(runs_dir))
+    assert "**older**" in said(open_page(runs_dir, run="older"))
+
+
+@pytest.mark.parametrize("config", ["", "{}", '{"config": {"batch_size": -1}}', '{"config": {"colour": 1}}'])
+def test_a_run_whose_settings_are_damaged_does_not_take_the_page_down(open_page, write_run, runs_dir, said, config):
+    write_run("good", end={"state": "stopped", "reason": ""})
+    bad = write_run("bad", end={"state": "stopped", "reason": ""})
+    (bad.path / "config.json").write_text(config)
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert "bad" in said(at)
+    assert "good" in at.dataframe[0].value["run_id"].tolist()
+
+
+def test_start_a_second_start_stop_and_resume(open_page, runs_dir, said, wait_until):
+    first, second = open_page(runs_dir), open_page(runs_dir)
+    fill_in(first, **TINY | {"num_epochs": 500})
+    first.button(key="start").click().run()
+    assert not first.exception
+    (run,) = list_runs(runs_dir)
+    assert run.config.num_epochs == 500
+    assert run.config.train_limit == 20
+    assert "nothing is learnt about photographs" in said(first) or not run.data, "said as soon as it is known"
+
+    second.button(key="start").click().run()  # drawn before the first began, so its button is still on
+    assert not second.exception
+    assert [warning.value for warning in second.warning] == [
+        f"Run '{run.id}' is already training here; stop it before starting another."
+    ]
+    assert [run.id for run in list_runs(runs_dir)] == [run.id]
+    assert " Running]" in said(second)
+
+    wait_until(lambda: run.progress.step >= 2)
+    first.run()
+    assert not first.exception
+    assert first.get("progress")[0].text.startswith("Epoch 1 of 500")
+    first.button(key="stop").click().run()
+    assert not first.exception
+    wait_until(lambda: not run.state.is_active)
+    assert run.state is RunState.STOPPED
+    first.run()
+    assert " Stopped]" in said(first)
+
+    stopped_at = run.progress.step
+    first.button(key="resume").click().run()
+    assert not first.exception
+    assert jobs.active() == run
+    wait_until(lambda: run.progress.step > stopped_at)
+    first.run()
+    assert " Running]" in said(first)
+    assert "nothing is learnt about photographs" in said(first)

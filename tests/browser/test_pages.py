@@ -1,0 +1,85 @@
+"""What holds on every page, over one finished run: width, themes, keyboard, and who is served."""
+
+import http.client
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+PAGES = {"": "Runs", "predict": "What the network sees", "feature_maps": "channels of", "architecture": "Parameters"}
+
+
+def test_it_starts_from_another_folder_and_serves_only_this_machine(serve, window, trained_run, tmp_path: Path):
+    server = serve(trained_run.path.parent, cwd=tmp_path)
+    tabs = window()
+    page = tabs.open(server.url)
+    for title in ("Predict", "Feature maps", "Architecture", "Train"):
+        page.get_by_role("link", name=title).click()
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    expect(page.locator(".st-key-status")).to_contain_text("Finished")
+    assert tabs.hosts == {"127.0.0.1"}
+
+    answers = {}
+    for host in ("127.0.0.1", "evil.example"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        headers = {
+            "Host": f"{host}:{server.port}", "Origin": f"http://{host}:{server.port}", "Connection": "Upgrade",
+            "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }  # fmt: skip
+        connection.request("GET", "/_stcore/stream", headers=headers)
+        answers[host] = connection.getresponse().status
+        connection.close()
+    assert answers == {"127.0.0.1": 101, "evil.example": 403}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_on_a_narrow_screen_nothing_hangs_over(serve, window, trained_run, theme):
+    server = serve(trained_run.path.parent)
+    tabs = window(color_scheme=theme, viewport={"width": 400, "height": 800})
+    too_wide = {}
+    for path, sign in PAGES.items():
+        page = tabs.open(f"{server.url}/{path}")
+        expect(page.get_by_text(sign).first).to_be_visible()
+        if path == "":
+            expect(page.locator(".st-key-curves .main-svg").first).to_be_visible()
+        if path == "feature_maps":
+            expect(page.locator(".st-key-mosaic canvas")).to_be_visible()
+        background = page.locator("[data-testid=stApp]").evaluate("e => getComputedStyle(e).backgroundColor")
+        lightness = sum(int(part) for part in re.findall(r"\d+", background)[:3]) / 3
+        assert (lightness < 128) == (theme == "dark")
+        wide = page.evaluate(
+            "() => [document.documentElement, document.querySelector('[data-testid=stMain]')]"
+            ".map(e => e.scrollWidth - e.clientWidth)"
+        )  # fmt: skip
+        if max(wide) > 0:
+            too_wide[path] = wide
+        page.close()
+    assert too_wide == {}
+
+
+def test_the_arrow_keys_walk_over_the_channels(serve, window, trained_run):
+    page = window().open(f"{serve(trained_run.path.parent).url}/feature_maps?layer=conv3&channel=5")
+    canvas = page.locator(".st-key-mosaic canvas")
+    enlarged = page.locator(".st-key-channel input")
+    expect(canvas).to_have_attribute("aria-label", re.compile("384 feature maps of conv3"))
+    expect(enlarged).to_have_value("5")
+    canvas.focus()
+    canvas.press("ArrowRight")
+    canvas.press("ArrowRight")
+    expect(enlarged).to_have_value("7")
+    expect(page.get_by_text("conv3, channel 7", exact=True)).to_be_visible()
+    canvas.press("ArrowDown")
+    expect(enlarged).not_to_have_value("7")
+    below = int(enlarged.input_value())
+    assert below > 8, "a row further"
+    canvas.press("ArrowUp")
+    expect(enlarged).to_have_value("7")
+    canvas.press("End")
+    expect(enlarged).to_have_value("383")
+    canvas.press("ArrowRight")  # there is none: it stays
+    canvas.press("Home")
+    expect(enlarged).to_have_value("0")
+    expect(page.locator(".st-key-mosaic .spoken")).to_contain_text("channel 0")
