@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.config import TrainConfig
 from core.data.images import ImageSet
-from core.data.sources import load_data
+from core.data.sources import load_test_images
 from core.inspection.feature_maps import FeatureMaps, feature_maps
 from core.inspection.filters import filter_weights
 from core.model import AlexNet, LayerInfo, layer_table
@@ -33,7 +33,7 @@ def test_images(config: TrainConfig) -> ImageSet:
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the test images")
 def _test_images(source: str, folder: str, seed: int, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
-    return load_data(_config, data_dir=data_dir()).test
+    return load_test_images(_config, data_dir=data_dir())
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")

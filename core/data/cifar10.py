@@ -64,6 +64,13 @@ def load_cifar10(data_dir: Path, progress: Progress) -> tuple[ImageSet, ImageSet
     return sets
 
 
+def is_here(data_dir: Path) -> bool:
+    """Whether load_cifar10 will find its files in `data_dir`, unpacked or as the archive, and download nothing."""
+    from torchvision.datasets import CIFAR10
+
+    return any((data_dir / name).exists() for name in (CIFAR10.base_folder, CIFAR10.filename))
+
+
 def _read(data_dir: Path) -> tuple[ImageSet, ImageSet] | None:
     """The unpacked sets; None where a file is missing or is not whole, as after an unpacking that was killed."""
     from torchvision.datasets import CIFAR10

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.config import TrainConfig
-from core.data.cifar10 import load_cifar10
+from core.data.cifar10 import is_here, load_cifar10
 from core.data.folder import count_folder, load_folder
 from core.data.images import DataSplits, ImageSet, Progress, balanced_limit, no_progress, require_usable, split_off
 from core.data.shapes import make_shapes
+from core.errors import DataError
 
 NUM_SHAPES_TRAIN = 6_000
 NUM_SHAPES_TEST = 1_000
@@ -28,6 +29,15 @@ def load_data(config: TrainConfig, *, data_dir: Path, progress: Progress = no_pr
     for name, images in (("training", train), ("validation", val), ("test", test)):
         require_usable(name, images)
     return DataSplits(train, val, test, notes)
+
+
+def load_test_images(config: TrainConfig, *, data_dir: Path) -> ImageSet:
+    """The test set alone, for looking at: nothing is downloaded. Raises DataError where it isn't on this computer."""
+    if config.data_source == "cifar10" and not is_here(config.data_dir or data_dir):
+        raise DataError(
+            "CIFAR-10 is not on this computer yet: start a run on it to fetch it, or upload a picture of your own."
+        )
+    return _load(config, data_dir, no_progress)[1]
 
 
 def count_images(config: TrainConfig) -> dict[str, int]:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import CheckpointError
 from core.model.alexnet import AlexNet, InputSpec
+from core.runs.compact import expand
 from core.runs.files import read_json, replacing, write_json
 from core.runs.run import Run
 from core.runs.writer import RunWriter
@@ -143,7 +144,7 @@ def open_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Al
         model = AlexNet(
             len(checkpoint.class_names), class_names=checkpoint.class_names, input_spec=checkpoint.input_spec
         )
-    weights = _load_tensors(checkpoint, ".safetensors")
+    weights = expand(_load_tensors(checkpoint, ".safetensors"))
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in weights.items()}
     if expected != found:

@@ -23,7 +23,7 @@ class WeightAverage:
         copies = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.model.load_state_dict(copies, assign=True)
         self.model.requires_grad_(False)
-        self._averaged = list(self.model.parameters())
+        self._averaged: list[torch.Tensor] = list(self.model.parameters())
 
     def update(self, step: int) -> None:
         """Take in the weights as they are after `step` steps."""

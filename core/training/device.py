@@ -30,7 +30,7 @@ def device_name(device: torch.device) -> str:
     """What to call it on a page."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {os.cpu_count()} threads"
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def pick_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
@@ -71,7 +71,7 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
 
     Threads and priority hold for the thread that calls this and the pool it starts, so that must be the worker.
     """
-    threads = config.num_threads or os.cpu_count() or 1
+    threads = config.num_threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     if device.type == "cpu":
         _lower_priority()

@@ -8,7 +8,7 @@ from core.runs.run import Progress, Run, RunState
 from core.training import jobs
 from dashboard import cache, charts, state
 from dashboard.components.live_chart import live_charts
-from dashboard.components.status import progress_line, status_line
+from dashboard.components.status import error_box, progress_line, status_line
 from dashboard.paths import data_dir
 
 _RECENT_STEPS = 20
@@ -16,6 +16,13 @@ _RECENT_STEPS = 20
 
 def live_run(run: Run, drawn_as: RunState) -> None:
     """Draw the run; meant as a fragment that ticks while the run is active. A change of state redraws the page."""
+    try:
+        _draw(run, drawn_as)
+    except CoreError as error:
+        error_box(error)
+
+
+def _draw(run: Run, drawn_as: RunState) -> None:
     now = run.state
     if now is not drawn_as:
         st.rerun()

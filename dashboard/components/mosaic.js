@@ -32,7 +32,7 @@ function layOut({ tile, ids }, width, ratio) {
 }
 
 const corner = (grid, i) => [GAP / 2 + (i % grid.columns) * grid.stepX, GAP / 2 + Math.floor(i / grid.columns) * grid.stepY]
-const nameOf = ({ data, dead }, i) => `channel ${data.ids[i]}${dead.has(data.ids[i]) ? " (dead: no activation)" : ""}`
+const nameOf = ({ data, dead }, i) => `channel ${data.ids[i]}${dead.has(data.ids[i]) ? " (hardly responds)" : ""}`
 
 function paint(state) {
   const { canvas, data, picture, dead } = state

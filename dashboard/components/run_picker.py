@@ -28,10 +28,10 @@ def checkpoint_picker() -> Checkpoint | None:
         )  # fmt: skip
     try:
         checkpoint = find_checkpoint(run, which)
+        st.caption(_about(checkpoint))
     except CoreError as error:
         error_box(error)
         return None
-    st.caption(_about(checkpoint))
     return checkpoint
 
 

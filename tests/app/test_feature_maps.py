@@ -58,7 +58,7 @@ def test_the_chosen_channel_is_enlarged_with_its_numbers_and_its_filter(maps):
     at = maps(layer="conv3", stage="conv", channel="17")
     assert not at.exception
     assert mosaic(at)["selected"] == 17
-    captions = [caption for image in at.get("imgs") for caption in image.captions]
+    captions = [caption for image in at.image for caption in image.captions]
     assert "conv3, channel 17" in captions
     assert "What the network sees" in captions
     assert any(caption.startswith("Its filter: a 3 × 3 kernel for each of 256 input channels") for caption in captions)
@@ -71,7 +71,7 @@ def test_the_chosen_channel_is_enlarged_with_its_numbers_and_its_filter(maps):
 
 
 def test_a_filter_of_the_first_layer_is_shown_in_colour(maps):
-    captions = [caption for image in maps(layer="conv1").get("imgs") for caption in image.captions]
+    captions = [caption for image in maps(layer="conv1").image for caption in image.captions]
     assert "Its filter, 11 × 11, in colour" in captions
 
 

@@ -45,6 +45,31 @@ def test_the_chosen_run_is_the_same_on_every_page(open_page, write_run, runs_dir
     assert "**older**" in said(at)
 
 
+@pytest.mark.parametrize("page", ["train", "predict", "feature_maps"])
+def test_a_run_whose_folder_was_deleted_gives_way_to_another(open_page, write_run, runs_dir, trained_run, said, page):
+    for run_id in ("older", "newer"):
+        write_run(run_id, end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    at = open_page(runs_dir, page, run="newer")
+    assert not at.exception
+    (runs_dir / "newer").rename(runs_dir / "UPPER CASE IS NO RUN")
+    at.run()
+    assert not at.exception
+    assert "**older**" in said(at) if page == "train" else at.selectbox(key="run").value == "older"
+    (runs_dir / "older").rename(runs_dir / "NOR THIS")
+    at.run()
+    assert not at.exception
+    assert ("Watch the 2012 AlexNet learn" if page == "train" else "No trained network yet") in said(at)
+
+
+@pytest.mark.parametrize("page", ["predict", "feature_maps"])
+def test_a_run_whose_settings_are_damaged_is_said_in_a_sentence(open_page, write_run, runs_dir, trained_run, page):
+    run = write_run("bad", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    (run.path / "config.json").write_text("{}")
+    at = open_page(runs_dir, page)
+    assert not at.exception
+    assert "'bad'" in at.error[0].value
+
+
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize(
     "address",

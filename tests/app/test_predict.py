@@ -40,7 +40,7 @@ def test_a_test_image_is_judged_and_its_true_class_is_known(predict, said):
     assert set(classes) == set(CLASSES)
     assert line.startswith(f"### {classes[-1]} · "), "the longest bar is on top"
     assert ("correct" in line) != ("it is" in line)
-    captions = [caption for image in at.get("imgs") for caption in image.captions]
+    captions = [caption for image in at.image for caption in image.captions]
     assert captions == ["test image 0", "What the network sees, 227 × 227"]
     assert "Run finished · images" in said(at)
 
@@ -51,7 +51,7 @@ def test_pictures_can_be_picked_by_class(predict, name):
     at.selectbox(key="class").set_value(name).run()
     assert not at.exception
     assert at.number_input(key="image").max == 1
-    line, classes = verdict(at)
+    line, _ = verdict(at)
     assert f"it is {name}]" in line or line.startswith(f"### {name} · ")
     at.number_input(key="image").set_value(1).run()
     assert not at.exception
@@ -61,7 +61,7 @@ def test_pictures_can_be_picked_by_class(predict, name):
 def test_a_narrower_class_keeps_the_number_within_it(predict):
     at = predict()
     at.number_input(key="image").set_value(5).run()
-    assert at.get("imgs")[0].captions == ["test image 5"]
+    assert at.image[0].captions == ["test image 5"]
     at.selectbox(key="class").set_value("circle").run()
     assert not at.exception
     assert at.number_input(key="image").value <= 1
@@ -101,7 +101,7 @@ def test_an_uploaded_picture_is_judged(uploading, kind):
     assert set(classes) == set(CLASSES)
     assert "correct" not in line, "nobody knows what it is"
     assert "it is" not in line
-    assert at.get("imgs")[0].captions == [f"mine.{kind.lower()}"]
+    assert at.image[0].captions == [f"mine.{kind.lower()}"]
 
 
 def test_several_pictures_give_a_table(uploading):
@@ -168,7 +168,7 @@ def test_synthetic_images_are_called_so(open_page, write_run, runs_dir, trained_
     write_run("a", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
     at = open_page(runs_dir, "predict")
     assert not at.exception
-    assert at.get("imgs")[0].captions == ["synthetic test image 0"]
+    assert at.image[0].captions == ["synthetic test image 0"]
     assert "synthetic shapes" in said(at)
 
 

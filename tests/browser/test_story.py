@@ -33,7 +33,7 @@ def fill_in(page: Page, **values: object) -> None:
 
 def start(page: Page) -> str:
     """Press the button; the name of the run that trains now."""
-    button = page.locator(".st-key-start button")
+    button = page.locator(".st-key-start").get_by_role("button")
     expect(button).to_be_enabled()
     button.click()
     expect(status(page)).to_contain_text("Running")
@@ -70,7 +70,7 @@ def test_train_watch_stop_classify_and_look_inside(serve, window, runs_dir, jpeg
         page.get_by_text("My own folder", exact=True).click()
         page.locator(".st-key-folder input").fill(real)
         page.locator(".st-key-folder input").press("Enter")
-        expect(page.locator(".st-key-start button")).to_be_enabled()
+        expect(page.locator(".st-key-start").get_by_role("button")).to_be_enabled()
     fill_in(page, train_limit=400, val_limit=20, num_epochs=50)
     expect(page.get_by_text("400 training images")).to_be_visible()
     start(page)
@@ -93,9 +93,9 @@ def test_train_watch_stop_classify_and_look_inside(serve, window, runs_dir, jpeg
     assert node.evaluate("(plot, selector) => plot === document.querySelector(selector)", LOSS)
     assert node.evaluate("plot => [...plot.layout.xaxis.range, ...plot.layout.yaxis.range]") == zoomed
 
-    page.locator(".st-key-stop button").click()
+    page.locator(".st-key-stop").get_by_role("button").click()
     expect(status(page)).to_contain_text("Stopped")
-    expect(page.locator(".st-key-resume button")).to_be_enabled()
+    expect(page.locator(".st-key-resume").get_by_role("button")).to_be_enabled()
 
     page.get_by_role("link", name="Predict").click()
     page.get_by_text("Upload", exact=True).click()
@@ -148,8 +148,8 @@ def test_every_tab_shows_the_same_run_and_it_survives_the_server(serve, window, 
     expect(status(page)).to_contain_text(run_id)
     expect(page.get_by_text("ended without a word")).to_be_visible()
     assert wait_for_growth(page, _LAST_X, 0) >= seen, "nothing that was shown is lost"
-    page.locator(".st-key-resume button").click()
+    page.locator(".st-key-resume").get_by_role("button").click()
     expect(status(page)).to_contain_text("Running")
     wait_for_growth(page, _LAST_X, 0)
-    page.locator(".st-key-stop button").click()
+    page.locator(".st-key-stop").get_by_role("button").click()
     expect(status(page)).to_contain_text("Stopped")

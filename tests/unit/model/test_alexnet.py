@@ -117,7 +117,7 @@ def test_fresh_weights_follow_he_and_the_seed() -> None:
     model = AlexNet()
     model.initialize(torch.Generator().manual_seed(4))
     for name, shape in SHAPES.items():
-        weight = model.get_parameter(f"{name}.weight")
+        weight = model.get_parameter(f"{name}.weight").detach()
         fan_in = weight[0].numel()
         expected = 0.01 if name == "fc8" else (2 / fan_in) ** 0.5
         assert float(weight.std()) == pytest.approx(expected, rel=0.02), shape

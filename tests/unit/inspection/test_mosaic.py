@@ -1,0 +1,136 @@
+"""core.inspection.mosaic: every channel at its place, on a scale that is said."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.inspection.feature_maps import FeatureMaps
+from core.inspection.mosaic import (
+    Scale,
+    channel_image,
+    colormap,
+    dead_channels,
+    limits,
+    mosaic,
+    sheet_columns,
+    to_bytes,
+    to_sheet,
+)
+
+SCALES: tuple[Scale, ...] = ("channel", "layer")
+
+
+def maps_of(values: np.ndarray, stage: str = "relu") -> FeatureMaps:
+    return FeatureMaps("conv3", stage, values.astype(np.float32))
+
+
+def some(channels: int = 7, height: int = 3, width: int = 4, stage: str = "relu") -> FeatureMaps:
+    values = np.random.default_rng(0).normal(size=(channels, height, width)) * np.arange(1, channels + 1)[:, None, None]
+    return maps_of(values if stage == "conv" else np.maximum(values, 0), stage)
+
+
+@pytest.mark.parametrize("stage", ["conv", "relu"])
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("channels", [1, 2, 7, 9, 96, 384])
+def test_tile_i_lies_at_its_place_in_the_png(channels: int, scale: Scale, stage: str) -> None:
+    maps = some(channels, stage=stage)
+    found = mosaic(maps, scale)
+    image = Image.open(io.BytesIO(found.png))
+    assert (image.format, image.mode) == ("PNG", "P")
+    rows = -(-channels // found.columns)
+    assert image.size == (found.columns * 4, rows * 3)
+    assert (found.tile_width, found.tile_height, found.channels) == (4, 3, tuple(range(channels)))
+    sheet, expected = np.asarray(image), to_bytes(maps, scale)
+    for i in range(channels):
+        y, x = i // found.columns * 3, i % found.columns * 4
+        np.testing.assert_array_equal(sheet[y : y + 3, x : x + 4], expected[i])
+    palette = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
+    np.testing.assert_array_equal(palette, colormap("signed" if stage == "conv" else "viridis"))
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (96, 10), (256, 16), (384, 20)])
+def test_the_sheet_is_nearly_square(count: int, columns: int) -> None:
+    assert sheet_columns(count) == columns
+
+
+def test_places_left_over_hold_the_fill() -> None:
+    sheet = to_sheet(np.ones((5, 2, 2), np.uint8), 3, fill=9)
+    assert sheet.shape == (4, 6)
+    assert (sheet[2:, 4:] == 9).all()
+    assert (sheet == 1).sum() == 20
+
+
+def test_each_channel_by_itself_spans_the_whole_scale() -> None:
+    pixels = to_bytes(some(), "channel").reshape(7, -1)
+    assert pixels.min(1).tolist() == [0] * 7
+    assert pixels.max(1).tolist() == [255] * 7
+
+
+def test_one_scale_for_all_channels_keeps_their_order() -> None:
+    maps = some(96)
+    low, high = limits(maps, "layer")
+    assert (low == 0).all()
+    assert high[0] == pytest.approx(np.percentile(maps.values, 99.5))
+    pixels, values = to_bytes(maps, "layer"), maps.values
+    np.testing.assert_array_equal(pixels, np.round(np.clip(values / high[0], 0, 1) * 255).astype(np.uint8))
+    found = mosaic(maps, "layer")
+    assert (found.low, found.high) == (0, pytest.approx(float(high[0])))
+    assert (mosaic(maps, "channel").low, mosaic(maps, "channel").high) == (None, None)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_zero_is_the_middle_of_a_signed_scale(scale: Scale) -> None:
+    maps = some(stage="conv")
+    low, high = limits(maps, scale)
+    np.testing.assert_array_equal(low, -high)
+    pixels = to_bytes(maps, scale).astype(int)
+    assert (pixels[maps.values > 0] >= 128).all()
+    assert (pixels[maps.values < 0] <= 127).all()
+
+
+def test_dead_channels_are_named_and_not_blown_up_into_noise() -> None:
+    values = some(6).values.copy()
+    values[2] = 0
+    values[4] = 1e-7 * np.arange(12).reshape(3, 4)
+    assert dead_channels(maps_of(values)) == mosaic(maps_of(values)).dead == (2, 4)
+    assert not to_bytes(maps_of(values), "channel")[[2, 4]].any()
+    assert to_bytes(maps_of(values), "channel")[[0, 1, 3, 5]].any((1, 2)).all()
+
+
+def test_a_signed_channel_is_dead_where_it_hardly_varies() -> None:
+    values = some(3, stage="conv").values.copy()
+    values[1] = values[1].flat[0]
+    maps = maps_of(values, "conv")
+    assert dead_channels(maps) == (1,)
+    assert (to_bytes(maps, "channel")[1] == 128).all()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("stage", ["conv", "relu"])
+def test_all_zero_maps_are_drawn_without_a_warning(scale: Scale, stage: str) -> None:
+    maps = maps_of(np.zeros((4, 2, 2)), stage)
+    assert len(np.unique(to_bytes(maps, scale))) == 1
+    assert mosaic(maps, scale).dead == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_one_channel_enlarged_shows_the_colours_of_its_tile(scale: Scale) -> None:
+    maps = some(stage="conv")
+    image = channel_image(maps, 5, scale, size=240)
+    assert (image.size, image.mode) == ((240, 240), "RGB")
+    expected = colormap("signed")[to_bytes(maps, scale)[5]]
+    np.testing.assert_array_equal(np.asarray(image)[40::80, 30::60], expected)
+
+
+def test_colours_run_from_dark_to_bright_and_white_is_zero() -> None:
+    viridis, signed = colormap("viridis").astype(int), colormap("signed").astype(int)
+    light = viridis @ np.array([2126, 7152, 722])
+    assert (np.diff(light) > -10_000).all()  # rises throughout, but for rounding
+    assert light[-1] > 4 * light[0]
+    assert signed[127:129].min() > 230
+    assert signed[0, 2] > signed[0, 0]  # blue below
+    assert signed[-1, 0] > signed[-1, 2]  # red above

@@ -1,0 +1,89 @@
+"""core.evaluation: counts against a slow way of counting, and the network's mode is put back."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from core.data.images import ImageSet
+from core.data.shapes import make_shapes
+from core.evaluation import Evaluation, evaluate
+from core.model import AlexNet
+from core.model.alexnet import normalize
+
+
+@pytest.fixture(scope="module")
+def model() -> AlexNet:
+    model = AlexNet().eval().requires_grad_(False)
+    model.initialize(torch.Generator().manual_seed(1))
+    model.fc8.weight.mul_(20)
+    return model
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    """13 images, none of the last class."""
+    images, _ = make_shapes(16, 1, seed=0)
+    return images.select(torch.nonzero(images.labels != 9).flatten()[:13])
+
+
+@pytest.fixture(scope="module")
+def logits(model: AlexNet, images: ImageSet) -> torch.Tensor:
+    with torch.inference_mode():
+        return torch.cat([model(normalize(image[None], model.input_spec)) for image in images.images]).double()
+
+
+@pytest.mark.parametrize("batch", [4, 250])
+def test_loss_accuracy_and_confusion_are_those_of_single_images(
+    model: AlexNet, images: ImageSet, logits: torch.Tensor, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.evaluation._BATCH", batch)
+    heard: list[int] = []
+    found = evaluate(model, images, on_batch=heard.append)
+    confusion = np.zeros((10, 10), int)
+    for row, label in zip(logits, images.labels, strict=True):
+        confusion[label, row.argmax()] += 1
+    np.testing.assert_array_equal(found.confusion, confusion)
+    assert found.loss == pytest.approx(float(functional.cross_entropy(logits, images.labels)), rel=1e-4)
+    assert found.accuracy == pytest.approx(np.trace(confusion) / 13)
+    for k in range(9):
+        assert found.per_class_accuracy[k] == pytest.approx(confusion[k, k] / confusion[k].sum())
+    assert np.isnan(found.per_class_accuracy[9])
+    assert heard == ([4, 8, 12, 13] if batch == 4 else [13])
+
+
+def test_a_class_without_images_is_null_in_json(model: AlexNet, images: ImageSet) -> None:
+    record = json.loads(json.dumps(evaluate(model, images).record(), allow_nan=False))
+    assert record["per_class_accuracy"][9] is None
+    assert sum(map(sum, record["confusion"])) == 13
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_mode_is_put_back_even_after_an_error(model: AlexNet, images: ImageSet, training: bool) -> None:
+    expected = evaluate(model, images).loss
+    model.train(training)
+    try:
+        assert evaluate(model, images).loss == expected  # no dropout
+        assert model.training is training
+        with pytest.raises(ZeroDivisionError):
+            evaluate(model, images, on_batch=lambda done: done / 0)
+        assert model.training is training
+    finally:
+        model.eval()
+
+
+def test_bfloat16_agrees_closely(model: AlexNet, images: ImageSet) -> None:
+    exact, fast = evaluate(model, images), evaluate(model, images, precision=torch.bfloat16)
+    assert fast.loss == pytest.approx(exact.loss, rel=0.05)
+    assert fast.loss != exact.loss
+
+
+def test_a_record_is_plain() -> None:
+    record = Evaluation(0.5, 1.0, np.array([1.0, np.nan]), np.array([[3, 0], [0, 0]])).record()
+    assert record == {
+        "loss": 0.5, "accuracy": 1.0, "per_class_accuracy": [1.0, None], "confusion": [[3, 0], [0, 0]]
+    }  # fmt: skip
