@@ -54,7 +54,7 @@ def training_panels(
         Panel("Loss", "Cross-entropy", pair("loss", "val_loss"), y_log=log_loss, alt=_alt("loss", epochs, "val_loss")),
         Panel("Accuracy", "Share correct", pair("accuracy", "val_accuracy"), y_percent=True, y_range=(0.0, 1.0),
               alt=_alt("accuracy", epochs, "val_accuracy")),
-        Panel("Learning rate", "Per step", (Series("learning rate", x, steps["learning_rate"], "accent"),),
+        Panel("Learning rate", "Rate", (Series("learning rate", x, steps["learning_rate"], "accent"),),
               height=200, max_points=_SMALL_POINTS),
         Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),),
               height=200, max_points=_SMALL_POINTS),
@@ -108,7 +108,8 @@ def class_accuracies(accuracies: Sequence[float | None], names: Sequence[str]) -
     """Validation accuracy of each class."""
     values = [np.nan if value is None else value for value in accuracies]
     figure = go.Figure(go.Bar(x=values, y=list(names), orientation="h", marker_color=_ACCENT, texttemplate="%{x:.0%}"))
-    figure.update_layout(height=460, margin={"l": 0, "r": 16, "t": 8, "b": 0})
+    figure.update_traces(textposition="outside", cliponaxis=False)
+    figure.update_layout(height=460, margin={"l": 0, "r": 48, "t": 8, "b": 0})
     figure.update_xaxes(range=[0, 1], tickformat=".0%", title="Validation accuracy")
     figure.update_yaxes(autorange="reversed")
     return figure

@@ -15,6 +15,7 @@ IMAGE_SOURCE = "from"
 IMAGE_CLASS = "class"
 IMAGE_INDEX = "image"
 UPLOAD = "upload"
+FILES = "files"
 CAMERA = "camera"
 X_AXIS = "x"
 SMOOTHING = "smoothing"
@@ -39,6 +40,26 @@ def keep_valid(key: str, options: Collection[object]) -> None:
     """Forget a choice that is no longer among the options (a deleted run, another layer's stage)."""
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]
+
+
+def keep_below(key: str, limit: int) -> None:
+    """Bring a chosen number down where fewer are left to choose from."""
+    if st.session_state.get(key, 0) >= limit:
+        st.session_state[key] = limit - 1
+
+
+def keep_files(files: list[tuple[str, bytes]]) -> None:
+    """Remember uploads as (name, bytes): the uploader itself forgets them when the page changes."""
+    st.session_state[FILES] = files
+
+
+def kept_files() -> list[tuple[str, bytes]]:
+    files: list[tuple[str, bytes]] = st.session_state.get(FILES, [])
+    return files
+
+
+def forget_files() -> None:
+    st.session_state.pop(FILES, None)
 
 
 def selected_run() -> str | None:

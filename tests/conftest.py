@@ -23,14 +23,18 @@ ConfigFactory = Callable[..., TrainConfig]
 Wait = Callable[..., None]
 
 
-@pytest.fixture(autouse=True)
-def _no_training_is_left() -> Iterator[None]:
+def stop_training() -> None:
     """A test that fails while it trains must not spoil the next one."""
-    yield
     run = jobs.active()
     if run is not None:
         run.request_stop()
         assert jobs.wait(_LONGEST_WAIT_SECONDS), f"the thread of {run.id} does not stop"
+
+
+@pytest.fixture(autouse=True)
+def _no_training_is_left() -> Iterator[None]:
+    yield
+    stop_training()
 
 
 @pytest.fixture
@@ -39,6 +43,7 @@ def runs_dir(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "runs"
     folder.mkdir()
     yield folder
+    stop_training()
     shutil.rmtree(folder)
 
 
@@ -89,9 +94,7 @@ def tiny_config(image_tree: Path) -> ConfigFactory:
 
 
 @pytest.fixture(scope="session")
-def trained_run(
-    tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFactory, data_dir: Path
-) -> Iterator[Run]:
+def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFactory, data_dir: Path) -> Iterator[Run]:
     """`tiny_config()` trained to its end, once for all tests; they only read it."""
     folder = tmp_path_factory.mktemp("trained")
     run = jobs.start(tiny_config(), runs_dir=folder, data_dir=data_dir, run_id="trained")

@@ -64,6 +64,11 @@ class MetricsReader:
         with self._lock:
             return {name: np.array(column) for name, column in self._steps.items()}
 
+    def recent(self, name: str, count: int) -> np.ndarray:
+        """The last `count` values of one column of STEP_COLUMNS."""
+        with self._lock:
+            return np.array(self._steps[name][-count:])
+
     def epochs(self) -> list[dict[str, Any]]:
         """One record an epoch: losses, accuracies, per-class accuracy, confusion matrix."""
         with self._lock:

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.config import TrainConfig, make_config
-from core.errors import RunError
+from core.errors import ConfigError, RunError
 from core.runs.files import read_json, write_json
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -82,7 +82,10 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The settings that the run was started with. Raises RunError where they can't be read."""
-        return make_config(**self._record()["config"])
+        try:
+            return make_config(**self._record()["config"])
+        except ConfigError as error:
+            raise RunError(f"The config.json of run {self.id!r} can't be used: {error}") from error
 
     @property
     def environment(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import platform
 import threading
@@ -121,5 +122,6 @@ def _shut_down() -> None:
     """A server that ends lets its run save first: the thread is a daemon and would be cut off."""
     run = active()
     if run is not None:
-        run.request_stop()
+        with contextlib.suppress(OSError):  # the folder may have been deleted
+            run.request_stop()
         wait(_SHUTDOWN_SECONDS)

@@ -10,7 +10,7 @@ from dashboard import cache
 from dashboard.drawing import network_html
 
 _COLUMNS: dict[str, Any] = {
-    "name": "Layer",
+    "name": st.column_config.TextColumn("Layer", width=90),
     "kind": "Kind",
     "output": "Output",
     "parameters": st.column_config.NumberColumn("Parameters", format="localized"),
@@ -39,6 +39,10 @@ with st.grid(3, min_column_width=220):
     st.metric("Weights in memory", f"{parameters * 4 / 1e6:.0f} MB", border=True, help="As float32.")
 with st.container(border=True):
     st.html(network_html(layers, (3, 227, 227)))
+    st.caption(
+        "A box is as tall as its maps are high, and wider with more channels; a layer without maps is tall with its "
+        "number of units, on a log scale. A shape is written where it changes."
+    )
 table = pd.DataFrame(asdict(row) | {"output": " × ".join(f"{size:,}" for size in row.output_shape)} for row in layers)
 st.dataframe(
     table, hide_index=True, column_order=list(_COLUMNS), column_config=_COLUMNS, height="content",

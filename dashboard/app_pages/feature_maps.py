@@ -52,6 +52,7 @@ def look(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str, scale: S
         return
     sheet = mosaic(maps, scale)
     left, right = st.columns([3, 2])
+    state.keep_below(state.CHANNEL, len(maps.values))
     with right:
         channel = st.number_input(
             "Channel", 0, len(maps.values) - 1, key=state.CHANNEL, bind="query-params", step=1, width=160
@@ -78,7 +79,8 @@ st.title("Feature maps")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-images = image_picker(checkpoint.run.config)
+with st.container():  # a fixed place: widgets that move down the page lose their part of the address
+    images = image_picker(checkpoint.run.config)
 view = pick_view()
 if images:
     look(checkpoint, images[0], *view)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_image
-from core.inspection.mosaic import Mosaic, Scale, channel_image, colormap, colormap_of
+from core.inspection.mosaic import Mosaic, Scale, channel_image, colormap, colormap_of, dead_channels
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache
 from dashboard.images import Chosen
@@ -21,8 +21,9 @@ def channel_view(checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, chann
         cache.seen_by_network(checkpoint, image), caption="What the network sees", width="stretch",
         alt=f"The network's input: {image.name}",
     )  # fmt: skip
+    quiet = ", hardly responds" if channel in dead_channels(maps) else ""
     right.image(
-        channel_image(maps, channel, scale), caption=f"{maps.layer}, channel {channel}", width="stretch",
+        channel_image(maps, channel, scale), caption=f"{maps.layer}, channel {channel}{quiet}", width="stretch",
         alt=f"Feature map of channel {channel}",
     )  # fmt: skip
     row = maps.statistics().loc[channel]

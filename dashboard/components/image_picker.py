@@ -18,23 +18,33 @@ _MAX_FILES = 64
 
 def image_picker(config: TrainConfig, *, several: bool = False) -> list[Chosen]:
     """The chosen pictures; none, and a word on what to do next, where nothing is chosen."""
-    source = st.segmented_control(
-        "Image from", [_TEST, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=_TEST, required=True,
-        persist_state="session",
-    )  # fmt: skip
-    if source == _TEST:
-        return _from_test_set(config)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        source = st.segmented_control(
+            "Image from", [_TEST, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=_TEST, required=True,
+            persist_state="session",
+        )  # fmt: skip
+        if source == _TEST:
+            return _from_test_set(config)
     if source == _CAMERA:
         shot = st.camera_input("Take a picture", key=state.CAMERA, label_visibility="collapsed")
-        return _decode([shot] if shot else [], "Allow the camera, then take a picture.")
+        return _decode([(shot.name, shot.getvalue())] if shot else [], "Allow the camera, then take a picture.")
+    return _uploaded(several)
+
+
+def _uploaded(several: bool) -> list[Chosen]:
+    """Pictures from files; they stay chosen when the user goes to another page."""
+    label = "Upload pictures" if several else "Upload a picture"
     files = st.file_uploader(
-        "Upload pictures" if several else "Upload a picture", type=_FORMATS, accept_multiple_files=several,
-        key=state.UPLOAD + ("s" if several else ""), help="PNG, JPEG, WebP, BMP or GIF, up to 10 MB each.",
+        label, type=_FORMATS, accept_multiple_files=several, key=state.UPLOAD + ("s" if several else ""),
+        on_change=state.forget_files, help="PNG, JPEG, WebP, BMP or GIF, up to 10 MB each.",
     )  # fmt: skip
-    chosen = files if isinstance(files, list) else [files] if files else []
-    if len(chosen) > _MAX_FILES:
-        st.warning(f"{len(chosen)} files are more than the {_MAX_FILES} shown at once; the first {_MAX_FILES} count.")
-    return _decode(chosen[:_MAX_FILES], "Choose a picture of your own: the centre square is what counts.")
+    found = files if isinstance(files, list) else [files] if files else []
+    if len(found) > _MAX_FILES:
+        st.warning(f"{len(found)} files are more than the {_MAX_FILES} shown at once; the first {_MAX_FILES} count.")
+    if found:
+        state.keep_files([(file.name, file.getvalue()) for file in found[:_MAX_FILES]])
+    kept = state.kept_files()
+    return _decode(kept if several else kept[:1], "Choose a picture of your own: the centre square is what counts.")
 
 
 def _from_test_set(config: TrainConfig) -> list[Chosen]:
@@ -43,33 +53,30 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
     except CoreError as error:
         error_box(error)
         return []
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Class", [_ANY, *images.class_names], key=state.IMAGE_CLASS, bind="query-params", width=220)
-        indices = range(len(images)) if name == _ANY else images.indices_of(name).tolist()
-        last = max(len(indices) - 1, 0)
-        if st.session_state.get(state.IMAGE_INDEX, 0) > last:
-            st.session_state[state.IMAGE_INDEX] = last
-        position = st.number_input(
-            f"Number, 0 to {last:,}", 0, last, step=1, key=state.IMAGE_INDEX, bind="query-params", width=180
-        )
-        st.button(
-            "Random", icon=":material/shuffle:", on_click=state.random_index, args=(last + 1,), key="random_image"
-        )
+    name = st.selectbox("Class", [_ANY, *images.class_names], key=state.IMAGE_CLASS, bind="query-params", width=200)
+    indices = range(len(images)) if name == _ANY else images.indices_of(name).tolist()
     if not indices:
         st.info(f"The test set has no image of {name}. Choose another class.")
         return []
+    last = len(indices) - 1
+    state.keep_below(state.IMAGE_INDEX, len(indices))
+    position = st.number_input(
+        f"Number, 0 to {last:,}", 0, last, step=1, key=state.IMAGE_INDEX, bind="query-params", width=160
+    )
+    st.button("Random", icon=":material/shuffle:", on_click=state.random_index, args=(last + 1,), key="random_image")
     index = indices[int(position)]
     title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
     return [Chosen(title, Image.fromarray(images.image(index)), images.label(index))]
 
 
-def _decode(files: list, advice: str) -> list[Chosen]:  # type: ignore[type-arg] # UploadedFile is not public
+def _decode(files: list[tuple[str, bytes]], advice: str) -> list[Chosen]:
+    """The pictures in (name, bytes) pairs; a sentence for each that can't be read."""
     if not files:
         st.info(advice, icon=":material/add_photo_alternate:")
     chosen = []
-    for file in files:
+    for name, data in files:
         try:
-            chosen.append(Chosen(file.name, decode_image(file.getvalue(), file.name)))
+            chosen.append(Chosen(name, decode_image(data, name)))
         except ImageError as error:
             error_box(error)
     return chosen

@@ -7,6 +7,7 @@ stays, so zoom, legend toggles and picture export survive each tick.
 import base64
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -199,7 +200,7 @@ def _trace(series: Series, max_points: int) -> dict[str, Any]:
     markers = series.markers or len(y) == 1
     return {
         "name": series.name,
-        "uid": series.name,
+        "uid": re.sub(r"\W", "-", series.name),  # plotly puts it into CSS selectors
         "mode": "lines+markers" if markers else "lines",
         "line": {"dash": series.dash, "width": 2},
         "marker": {"size": 6},

@@ -1,5 +1,7 @@
 """One run, live: where it stands, what can be done with it, its curves."""
 
+from functools import partial
+
 import streamlit as st
 
 from core.errors import CoreError
@@ -74,50 +76,37 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     for note in run.data.get("notes", ()):
         st.caption(f":material/warning: {note}")
     if reader.damaged:
-        st.caption(f":material/warning: {reader.damaged} damaged lines of the metrics were skipped.")
+        st.caption(f":material/warning: Damaged lines of the metrics that were skipped: {reader.damaged}.")
 
 
 def _figures(progress: Progress, reader: MetricsReader, now: RunState) -> None:
-    steps, epochs = reader.steps(), reader.epochs()
+    """Four numbers that say how it goes."""
+    card = partial(st.metric, border=True, height="stretch")
+    losses = reader.recent("loss", _RECENT_STEPS)
+    epochs = reader.epochs()
     tests = [event for event in reader.events() if event.get("event") == "test"]
-    losses = steps["loss"][-_RECENT_STEPS:]
-    best = max((record["val_accuracy"] for record in epochs), default=None)
+    accuracies = [record["val_accuracy"] for record in epochs]
     with st.grid(4, min_column_width=150):
-        st.metric(
-            "Training loss",
-            f"{losses.mean():.3f}" if len(losses) else "–",
-            border=True,
-            height="stretch",
-            help=f"Mean of the last {_RECENT_STEPS} steps.",
-        )
-        st.metric(
-            "Validation accuracy",
-            f"{epochs[-1]['val_accuracy']:.1%}" if epochs else "–",
-            border=True,
-            height="stretch",
-            delta=f"{epochs[-1]['val_accuracy'] - epochs[-2]['val_accuracy']:+.1%}" if len(epochs) > 1 else None,
-        )
+        loss_help = f"Mean of the last {_RECENT_STEPS} steps."
+        card("Training loss", f"{losses.mean():.3f}" if len(losses) else "–", help=loss_help)
+        card("Validation accuracy", f"{accuracies[-1]:.1%}" if epochs else "–", delta=_change(accuracies))
         if tests:
-            st.metric(
-                "Test accuracy",
-                f"{tests[-1]['accuracy']:.1%}",
-                border=True,
-                height="stretch",
-                help=f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw.",
-            )
+            test_help = f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw."
+            card("Test accuracy", f"{tests[-1]['accuracy']:.1%}", help=test_help)
         else:
-            st.metric("Best validation", "–" if best is None else f"{best:.1%}", border=True, height="stretch")
-        memory = f"{progress.memory_bytes / 1e9:.1f} GB" if progress.memory_bytes else "–"
+            card("Best validation", f"{max(accuracies):.1%}" if epochs else "–")
         if now.is_active:
-            st.metric(
-                "Memory",
-                memory,
-                border=True,
-                height="stretch",
-                help="Of the training device: GPU memory, or this process's.",
-            )
+            memory = f"{progress.memory_bytes / 1e9:.1f} GB" if progress.memory_bytes else "–"
+            card("Memory", memory, help="Of the GPU that trains, or of the process where a CPU does.")
         else:
-            st.metric("Training time", f"{progress.seconds / 60:.1f} min", border=True, height="stretch")  # fmt: skip
+            card("Training time", f"{progress.seconds / 60:.1f} min")
+
+
+def _change(accuracies: list[float]) -> str | None:
+    """By how much the last epoch moved the accuracy; None where that can't be seen."""
+    if len(accuracies) < 2 or abs(accuracies[-1] - accuracies[-2]) < 0.0005:
+        return None
+    return f"{accuracies[-1] - accuracies[-2]:+.1%}"
 
 
 def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:

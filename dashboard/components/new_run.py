@@ -39,6 +39,7 @@ def new_run() -> None:
         if config is not None:
             _cost(config, count_images(config))
     except CoreError as error:
+        config = None
         error_box(error)
     if busy is not None:
         st.caption(f":material/info: Run {busy.id} is training; stop it, or wait for its end, to start another.")

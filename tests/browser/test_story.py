@@ -98,12 +98,14 @@ def test_train_watch_stop_classify_and_look_inside(serve, window, runs_dir, jpeg
     expect(page.locator(".st-key-resume").get_by_role("button")).to_be_enabled()
 
     page.get_by_role("link", name="Predict").click()
+    expect(page.get_by_role("heading", name="Predict", exact=True)).to_be_visible()
     page.get_by_text("Upload", exact=True).click()
     page.locator("input[type=file]").set_input_files({"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": jpeg})
     expect(page.get_by_role("heading", name=re.compile(r"^[a-z ]+ · \d+\.\d%$"))).to_be_visible()
     expect(page.get_by_text("mine.jpg").first).to_be_visible()
 
     page.get_by_role("link", name="Feature maps").click()
+    expect(page.get_by_role("heading", name="Feature maps", exact=True)).to_be_visible()
     page.get_by_text("Test set", exact=True).click()
     page.get_by_text("conv3", exact=True).click()
     expect(page.get_by_text("All 384 channels of conv3")).to_be_visible()
@@ -150,6 +152,6 @@ def test_every_tab_shows_the_same_run_and_it_survives_the_server(serve, window, 
     assert wait_for_growth(page, _LAST_X, 0) >= seen, "nothing that was shown is lost"
     page.locator(".st-key-resume").get_by_role("button").click()
     expect(status(page)).to_contain_text("Running")
-    wait_for_growth(page, _LAST_X, 0)
+    wait_for_growth(page, _LAST_X, seen)  # the checkpoint is older than what was seen: it has to catch up
     page.locator(".st-key-stop").get_by_role("button").click()
     expect(status(page)).to_contain_text("Stopped")

@@ -157,6 +157,6 @@ def test_limits_for_a_form() -> None:
 def test_limits_for_a_form_are_those_that_refuse(field: str) -> None:
     low, high = field_limits(field)
     assert low is not None
-    for outside in ([low - 1] if high is None else [low - 1, high + 1]):
+    for outside in [low - 1] if high is None else [low - 1, high + 1]:
         with pytest.raises(ConfigError, match=field):
             make_config(**{field: int(outside)})

@@ -11,7 +11,9 @@ SIDE = 9
 
 
 def draw(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.randint(0, 256, (count, 3, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        0, 256, (count, 3, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 def change(images: torch.Tensor, *, flip: bool = True, crop_padding: int = 2, seed: int = 0) -> torch.Tensor:

@@ -60,9 +60,7 @@ def test_the_cases_are_all_there_are() -> None:
     assert list(CASES) == [(layer, stage) for layer in CONV_LAYERS for stage in stages_of(layer)]
 
 
-def test_a_model_in_training_gives_the_same_and_is_left_as_it_is(
-    model: AlexNet, hooked: dict[str, np.ndarray]
-) -> None:
+def test_a_model_in_training_gives_the_same_and_is_left_as_it_is(model: AlexNet, hooked: dict[str, np.ndarray]) -> None:
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     random = torch.get_rng_state()
     model.train()

@@ -26,7 +26,9 @@ def plain_alexnet(weights: dict[str, torch.Tensor], x: torch.Tensor) -> tuple[to
     """The table of the paper in torch's own functions, and the rms of what enters the two LRN layers."""
 
     def conv(x: torch.Tensor, name: str, stride: int = 1, padding: int = 0) -> torch.Tensor:
-        return functional.relu(functional.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, padding))
+        return functional.relu(
+            functional.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], stride, padding)
+        )
 
     def norm_and_pool(x: torch.Tensor) -> torch.Tensor:
         entering.append(float(x.pow(2).mean().sqrt()))
@@ -64,7 +66,7 @@ def test_the_layers_are_in_the_order_of_the_paper(network: AlexNet) -> None:
         "conv1", "relu1", "lrn1", "pool1", "conv2", "relu2", "lrn2", "pool2", "conv3", "relu3", "conv4", "relu4",
         "conv5", "relu5", "pool5", "flatten", "dropout6", "fc6", "relu6", "dropout7", "fc7", "relu7", "fc8",
     ]  # fmt: skip
-    assert CONV_LAYERS == tuple(name for name in SHAPES if name.startswith("conv"))
+    assert tuple(name for name in SHAPES if name.startswith("conv")) == CONV_LAYERS
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -70,7 +70,9 @@ def test_a_number_that_is_none_is_not_written(value: float) -> None:
         encode({"kind": "step", "loss": value})
 
 
-@pytest.mark.parametrize("line", [b"", b"{}", b"null", b'{"a":1}', b'{"a":1,"crc32":"00000000"}', b"\xff\xfe", b"[" * 9])
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b"null", b'{"a":1}', b'{"a":1,"crc32":"00000000"}', b"\xff\xfe", b"[" * 9]
+)
 def test_what_we_did_not_write_is_damaged(line: bytes) -> None:
     assert decode(line) is None
 

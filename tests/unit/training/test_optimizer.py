@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -37,8 +38,8 @@ def test_warm_up_rises_in_a_line_then_the_rate_falls_to_nearly_nothing(schedule:
     peak = found.index(max(found))
     assert found[peak] == pytest.approx(0.5, rel=0.02)
     assert peak == max(round(warmup * STEPS) - 1, 0) or found[peak] == pytest.approx(found[round(warmup * STEPS) - 1])
-    assert all(early < late for early, late in zip(found[:peak], found[1 : peak + 1], strict=True))
-    assert all(early >= late for early, late in zip(found[peak:], found[peak + 1 :], strict=False))
+    assert all(early < late for early, late in itertools.pairwise(found[: peak + 1]))
+    assert all(early >= late for early, late in itertools.pairwise(found[peak:]))
     assert min(found) > 0
     if warmup < 0.5:
         assert found[-1] < 0.5 * 0.02

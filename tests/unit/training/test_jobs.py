@@ -1,0 +1,155 @@
+"""core.training.jobs: one training at a time in a process, and every end is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.config import make_config
+from core.errors import ConfigError, CoreError, DataError, RunError, RunLockedError, StopRequested
+from core.runs.run import Run, RunState, create_run, list_runs
+from core.runs.writer import RunWriter
+from core.training import jobs
+
+CONFIG = make_config(device="cpu", precision="float32")
+
+
+def until_stopped(writer: RunWriter, _data_dir: Path) -> RunState:
+    """In the place of a training: runs until it is asked to stop."""
+    while not writer.stop_requested():
+        time.sleep(0.001)
+    return RunState.STOPPED
+
+
+@pytest.fixture
+def start(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    """start(run_id): begins a run that trains nothing."""
+    monkeypatch.setattr(jobs, "train", until_stopped)
+    return lambda run_id=None: jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir, run_id=run_id)
+
+
+def test_a_second_start_is_refused_naming_the_first(start: Callable[..., Run], runs_dir: Path) -> None:
+    run = start("first")
+    assert jobs.active() == run
+    with pytest.raises(RunLockedError, match="Run 'first' is already training here; stop it before"):
+        start("second")
+    assert [found.id for found in list_runs(runs_dir)] == ["first"]
+    run.request_stop()
+    assert jobs.wait(10)
+    assert jobs.active() is None
+    assert run.state is RunState.STOPPED
+    assert start("second").state is RunState.RUNNING
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_of_many_starts_at_once_exactly_one_wins(start: Callable[..., Run], runs_dir: Path, attempt: int) -> None:
+    barrier, won, refused = threading.Barrier(25), [], []
+
+    def press(number: int) -> None:
+        barrier.wait()
+        try:
+            won.append(start(f"run-{number}"))
+        except RunLockedError:
+            refused.append(number)
+
+    threads = [threading.Thread(target=press, args=(number,)) for number in range(25)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(refused)) == (1, 24)
+    assert list_runs(runs_dir) == won
+
+
+def test_a_running_run_cannot_be_resumed(start: Callable[..., Run]) -> None:
+    run = start("first")
+    with pytest.raises(RunLockedError):
+        jobs.resume(run, data_dir=run.path)
+
+
+def test_a_run_that_another_process_writes_cannot_be_resumed(runs_dir: Path) -> None:
+    run = create_run(runs_dir, CONFIG, {}, "theirs")
+    with RunWriter(run), pytest.raises(RunError, match="'theirs' is running: only a stopped, failed or interrupted"):
+        jobs.resume(run, data_dir=runs_dir)
+
+
+@pytest.mark.parametrize("state", [RunState.STOPPED, RunState.FAILED, None])
+def test_what_ended_early_can_be_resumed(start: Callable[..., Run], runs_dir: Path, state: RunState | None) -> None:
+    run = create_run(runs_dir, CONFIG, {}, "first")
+    with RunWriter(run) as writer:
+        if state:
+            writer.end(state)
+    assert jobs.resume(run, data_dir=runs_dir).state is RunState.RUNNING
+    assert jobs.active() == run
+
+
+def test_a_bad_name_or_a_missing_device_starts_nothing(start: Callable[..., Run], runs_dir: Path) -> None:
+    with pytest.raises(RunError, match="can't name a run"):
+        start("../x")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="cuda was asked for"):
+            jobs.start(make_config(device="cuda"), runs_dir=runs_dir, data_dir=runs_dir)
+    assert jobs.active() is None
+    assert not list(runs_dir.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason", "logged"),
+    [
+        (StopRequested("Stopped while loading."), "stopped", "Stopped while loading.", False),
+        (DataError("No images."), "failed", "No images.", False),
+        (CoreError("As it is."), "failed", "As it is.", False),
+        (ValueError("odd"), "failed", "ValueError: odd. The full traceback is in r/run.log.", True),
+        (torch.OutOfMemoryError("CUDA"), "failed", "Out of GPU memory at batch_size 16; try 8.", True),
+        (OSError(28, "No space left on device"), "failed", "The run could not be written or read: No space left on "
+         "device. Free some space, then resume.", True),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)  # fmt: skip
+def test_every_error_ends_the_run_with_a_sentence(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str, reason: str, logged: bool
+) -> None:
+    def fail(_writer: RunWriter, _data_dir: Path) -> RunState:
+        raise error
+
+    monkeypatch.setattr(jobs, "train", fail)
+    run = jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir, run_id="r")
+    assert jobs.wait(10)
+    assert run.end is not None
+    assert (run.end["state"], run.end["reason"]) == (state, reason)
+    log = run.path / "run.log"
+    assert log.exists() == logged
+    assert not logged or "Traceback" in log.read_text()
+    RunWriter(run).close()  # the lock is free
+
+
+def test_the_environment_is_recorded(start: Callable[..., Run]) -> None:
+    environment = start("first").environment
+    assert environment["torch"] == torch.__version__
+    assert environment["precision"] == "float32"
+    assert environment["device"].startswith("CPU, ")
+
+
+def test_a_server_that_ends_lets_its_run_stop_properly(runs_dir: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from core.config import make_config\n"
+        "from core.training import jobs\n"
+        "from core.runs.run import RunState\n"
+        "def train(writer, _):\n"
+        "    while not writer.stop_requested(): time.sleep(0.01)\n"
+        "    time.sleep(0.5)  # saving takes its time\n"
+        "    return RunState.STOPPED\n"
+        "jobs.train = train\n"
+        "jobs.start(make_config(device='cpu'), runs_dir=Path(sys.argv[1]), data_dir=Path(sys.argv[1]), run_id='r')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, str(runs_dir)], env=environment, check=True, timeout=60)
+    assert [run.state for run in list_runs(runs_dir)] == [RunState.STOPPED]

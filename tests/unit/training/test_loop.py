@@ -1,0 +1,269 @@
+"""core.training.loop: the same seed is the same training, also across a stop; every failure is told and keeps weights.
+
+Real trainings of the real network, so only as many steps as a property needs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.config import TrainConfig
+from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state
+from core.runs.metrics import MetricsReader
+from core.runs.run import Run, RunState
+from core.training import jobs, loop
+
+EXACT = ("step", "epoch", "loss", "accuracy", "learning_rate")
+Train = Callable[..., Run]
+
+
+@pytest.fixture
+def train(runs_dir: Path, data_dir: Path, tiny_config: Callable[..., TrainConfig]) -> Train:
+    """train(**settings): a tiny training to its end."""
+
+    def run_to_the_end(**settings: Any) -> Run:
+        run = jobs.start(tiny_config(**settings), runs_dir=runs_dir, data_dir=data_dir)
+        assert jobs.wait(200)
+        return run
+
+    return run_to_the_end
+
+
+def resume(run: Run, data_dir: Path) -> Run:
+    jobs.resume(run, data_dir=data_dir)
+    assert jobs.wait(200)
+    return run
+
+
+def metrics(run: Run) -> MetricsReader:
+    reader = MetricsReader(run.path)
+    reader.poll()
+    return reader
+
+
+def exact(run: Run) -> dict[str, list[float]]:
+    steps = metrics(run).steps()
+    return {name: steps[name].tolist() for name in EXACT}
+
+
+def exact_epochs(run: Run) -> list[dict[str, Any]]:
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in metrics(run).epochs()]
+
+
+def after_step(monkeypatch: pytest.MonkeyPatch, number: int, action: Callable[[loop.TrainingState], None]) -> None:
+    """Let `action` happen right after training step `number`, before anything is made of it."""
+    step = loop.training_step
+
+    def wrapped(config: TrainConfig, state: loop.TrainingState, *rest: Any) -> torch.Tensor:
+        result = step(config, state, *rest)
+        if state.step + 1 == number:
+            action(state)
+        return result
+
+    monkeypatch.setattr(loop, "training_step", wrapped)
+
+
+def stopped_at(run_train: Train, monkeypatch: pytest.MonkeyPatch, number: int, **settings: Any) -> Run:
+    def stop(_state: loop.TrainingState) -> None:
+        run = jobs.active()
+        assert run is not None
+        run.request_stop()
+
+    with monkeypatch.context() as patch:
+        after_step(patch, number, stop)
+        run = run_train(**settings)
+    assert run.state is RunState.STOPPED, run.end
+    return run
+
+
+def assert_same_training(found: Run, expected: Run) -> None:
+    assert exact(found) == exact(expected)
+    assert exact_epochs(found) == exact_epochs(expected)
+    for read in (lambda run: load_model(run, "last").state_dict(), lambda run: load_training_state(
+        find_checkpoint(run, "last"))):  # fmt: skip
+        tensors, others = read(found), read(expected)
+        assert tensors.keys() == others.keys()
+        assert all(torch.equal(tensors[name], others[name]) for name in tensors)
+
+
+def test_a_run_records_every_step_epoch_and_the_test(trained_run: Run) -> None:
+    reader = metrics(trained_run)
+    assert reader.steps()["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert reader.steps()["epoch"].tolist() == [1, 1, 1, 2, 2, 2]
+    assert [(record["epoch"], record["step"]) for record in reader.epochs()] == [(1, 3), (2, 6)]
+    for record in reader.epochs():
+        assert sum(map(sum, record["val_confusion"])) == 6
+        assert 0 <= record["train_accuracy"] <= 1
+    assert [event["event"] for event in reader.events()] == ["start", "test", "end"]
+    assert reader.events()[1]["num_images"] == 6
+    assert trained_run.data["counts"] == {"train": 12, "val": 6, "test": 6}
+    progress = trained_run.progress
+    assert (progress.step, progress.num_steps, progress.epoch, progress.fraction) == (6, 6, 2, 1)
+
+
+def test_the_epochs_loss_is_the_mean_over_its_images(trained_run: Run) -> None:
+    reader = metrics(trained_run)
+    losses = reader.steps()["loss"]
+    assert reader.epochs()[0]["train_loss"] == pytest.approx(losses[:3].mean(), abs=2e-6)
+    assert reader.epochs()[1]["train_loss"] == pytest.approx(losses[3:].mean(), abs=2e-6)
+
+
+def test_best_is_the_first_checkpoint_of_the_highest_accuracy(trained_run: Run) -> None:
+    accuracies = [record["val_accuracy"] for record in metrics(trained_run).epochs()]
+    best = find_checkpoint(trained_run, "best")
+    assert best.val_accuracy == max(accuracies)
+    assert best.epoch == accuracies.index(max(accuracies)) + 1
+    assert find_checkpoint(trained_run, "last").step == 6
+
+
+def test_the_same_seed_twice_is_the_same_training(
+    train: Train, trained_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1234)
+    for number in (1, 4):  # whatever else happens in the process draws random numbers too
+        after_step(monkeypatch, number, lambda _state: torch.rand(7))
+    assert_same_training(train(), trained_run)
+
+
+def test_another_seed_is_another_training(train: Train, trained_run: Run) -> None:
+    assert exact(train(seed=1, num_epochs=1))["loss"] != exact(trained_run)["loss"][:3]
+
+
+@pytest.mark.parametrize("number", [1, 3, 5])
+def test_a_stop_ends_at_once_and_a_resume_goes_on_as_if_never_stopped(
+    train: Train, data_dir: Path, trained_run: Run, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    run = stopped_at(train, monkeypatch, number)
+    assert exact(run)["step"] == list(range(1, number + 1))
+    assert find_checkpoint(run, "last").step == number
+    resume(run, data_dir)
+    assert run.state is RunState.FINISHED, run.end
+    assert_same_training(run, trained_run)
+
+
+def test_a_resume_is_exact_with_an_average_and_growing_inputs(
+    train: Train, data_dir: Path, monkeypatch: pytest.MonkeyPatch, runs_dir: Path
+) -> None:
+    settings = {"average_decay": 0.9, "progressive": True, "optimizer": "sgd", "val_fraction": 0.2, "batch_size": 3}
+    whole = train(**settings)
+    assert whole.state is RunState.FINISHED, whole.end
+    run = stopped_at(train, monkeypatch, 6, **settings)
+    assert_same_training(resume(run, data_dir), whole)
+
+
+def test_a_stop_while_loading_ends_before_any_network(
+    train: Train, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_config: TrainConfig, *, data_dir: Path, progress: Callable[..., None]) -> None:
+        run = jobs.active()
+        assert run is not None
+        run.request_stop()
+        progress(1, 10, "Reading")
+        pytest.fail("went on")
+
+    monkeypatch.setattr(loop, "load_data", load)
+    run = train()
+    assert run.state is RunState.STOPPED
+    assert run.end is not None
+    assert run.end["reason"] == "Stopped while loading the images."
+    assert not available(run)
+
+
+def test_a_finished_run_is_not_resumed(trained_run: Run, data_dir: Path) -> None:
+    with pytest.raises(jobs.RunError, match="'trained' is finished: only a stopped, failed or interrupted run"):
+        jobs.resume(trained_run, data_dir=data_dir)
+    assert trained_run.state is RunState.FINISHED
+
+
+def test_changed_training_images_are_refused_and_restored_ones_taken(
+    train: Train, data_dir: Path, image_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(image_tree, tree)
+
+    def begin(*_: Any) -> None:
+        raise RuntimeError("halted after loading")
+
+    monkeypatch.setattr(loop, "begin", begin)
+    run = train(data_dir=tree)
+    assert run.data["fingerprint"]
+    moved = next((tree / "train" / "circle").iterdir())
+    moved.rename(tree / "train" / "cross" / moved.name)
+    resume(run, data_dir)
+    assert run.state is RunState.FAILED
+    assert run.end is not None
+    assert "The training images have changed since this run began" in run.end["reason"]
+    (tree / "train" / "cross" / moved.name).rename(moved)
+    resume(run, data_dir)
+    assert run.end is not None
+    assert "halted after loading" in run.end["reason"]
+
+
+@pytest.mark.parametrize("site", ["load_data", "begin", "training_step", "_evaluate", "save"])
+def test_a_crash_anywhere_ends_as_failed_with_its_traceback(
+    train: Train, monkeypatch: pytest.MonkeyPatch, site: str
+) -> None:
+    def crash(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError(f"in {site}")
+
+    monkeypatch.setattr(loop, site, crash)
+    run = train(num_epochs=1, batch_size=12)
+    assert run.state is RunState.FAILED
+    assert run.end is not None
+    assert run.end["reason"] == f"ZeroDivisionError: in {site}. The full traceback is in {run.id}/run.log."
+    log = (run.path / "run.log").read_text()
+    assert "Traceback" in log
+    assert log.endswith(f"\nZeroDivisionError: in {site}\n")
+    assert jobs.active() is None
+    assert ("last" in available(run)) == (site in ("training_step", "_evaluate"))
+
+
+def weights_are_finite(run: Run) -> bool:
+    state = load_training_state(find_checkpoint(run, "last"))
+    return all(v.isfinite().all() for v in (*load_model(run, "last").state_dict().values(), *state.values()))
+
+
+def test_a_training_that_diverges_fails_with_a_sentence_and_keeps_its_checkpoint(train: Train) -> None:
+    run = train(optimizer="sgd", learning_rate=10, schedule="constant", clip_norm=0, batch_size=2, num_epochs=1)
+    assert run.state is RunState.FAILED
+    assert run.end is not None
+    assert "The loss is no longer a number at step" in run.end["reason"]
+    assert "Lower learning_rate (10)" in run.end["reason"]
+    assert not (run.path / "run.log").exists()
+    assert weights_are_finite(run)
+
+
+def poison(state: loop.TrainingState) -> None:
+    """What an update by a gradient that is not a number leaves."""
+    with torch.no_grad():
+        state.model.fc8.weight[0, 0] = torch.nan
+
+
+@pytest.mark.xfail(strict=True, reason="only the training loss is checked: the validation's ends as a ValueError")
+def test_weights_that_are_no_numbers_after_the_last_step_are_told_in_a_sentence(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_step(monkeypatch, 1, poison)
+    run = train(num_epochs=1, batch_size=12)
+    assert run.state is RunState.FAILED
+    assert weights_are_finite(run)
+    assert run.end is not None
+    assert "no longer a number" in run.end["reason"]
+
+
+@pytest.mark.xfail(strict=True, reason="a stop after such a step saves them as the last checkpoint")
+def test_weights_that_are_no_numbers_are_never_saved(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    def poison_and_stop(state: loop.TrainingState) -> None:
+        poison(state)
+        run = jobs.active()
+        assert run is not None
+        run.request_stop()
+
+    after_step(monkeypatch, 1, poison_and_stop)
+    assert weights_are_finite(train(num_epochs=1))
