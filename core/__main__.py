@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -14,12 +15,13 @@ from typing import Any, NoReturn, Union, get_args, get_origin
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from core.config import PRESET_HELP, TrainConfig, make_config
 from core.data.images import ImageSet
 from core.data.sources import load_data
 from core.data.uploads import open_image
-from core.errors import ConfigError, CoreError
+from core.errors import ConfigError, CoreError, DataError
 from core.evaluation import evaluate
 from core.follow import follow, summary
 from core.inspection.feature_maps import STAGES, feature_maps
@@ -28,9 +30,10 @@ from core.prediction import predict
 from core.runs.checkpoints import load_model
 from core.runs.run import Run, RunState, list_runs, load_run
 from core.training import jobs
+from core.training.device import pick_device
 
-_DATA_DIR = Path("data")
-_out = Console(highlight=False)
+_DATA_DIR = Path(os.environ.get("ALEXNET_DATA_DIR", "data"))
+_out = Console(highlight=False, markup=False)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
+    given = {name: None if value == "all" else value for name, value in given.items()}
     if options.resume:
         if given or options.run_id is None:
             raise ConfigError("--resume goes with --run-id, and with no setting: a run goes on as it was started.")
@@ -69,7 +73,7 @@ def _train(options: argparse.Namespace) -> int:
         print(json.dumps(summary(run)))
     if run.state is RunState.FAILED:
         raise SystemExit(f"Run {run.id} failed: {(run.end or {}).get('reason')}")
-    return 130 if stopped.is_set() else 0
+    return 130 if stopped.is_set() and run.state is RunState.STOPPED else 0
 
 
 def _stop_on_signals(run: Run) -> threading.Event:
@@ -88,9 +92,14 @@ def _stop_on_signals(run: Run) -> threading.Event:
 
 def _evaluate(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
-    model = load_model(run, options.which)
+    model = load_model(run, options.which, pick_device(run.config))
     data = load_data(run.config, data_dir=_DATA_DIR)
     images: ImageSet = getattr(data, options.split)
+    if images.class_names != model.class_names:
+        raise DataError(
+            f"The data has the classes {', '.join(images.class_names)}, the network {', '.join(model.class_names)}: "
+            "restore the images that the run was trained on."
+        )
     result = evaluate(model, images)
     record = {"run_id": run.id, "checkpoint": options.which, "split": options.split, "num_images": len(images)}
     if options.json:
@@ -124,7 +133,7 @@ def _predict(options: argparse.Namespace) -> int:
     table = Table("image", "class", "probability", "next")
     for path, prediction in zip(options.image, predictions, strict=True):
         (label, probability), *others = prediction.top(3)
-        table.add_row(str(path), label, f"{probability:.1%}", ", ".join(f"{name} {p:.1%}" for name, p in others))
+        table.add_row(Text(str(path)), label, f"{probability:.1%}", ", ".join(f"{name} {p:.1%}" for name, p in others))
     _out.print(table)
     return 0
 
@@ -132,7 +141,8 @@ def _predict(options: argparse.Namespace) -> int:
 def _features(options: argparse.Namespace) -> int:
     model = load_model(load_run(options.runs_dir, options.run_id), options.which)
     maps = feature_maps(model, open_image(options.image), options.layer, options.stage)
-    np.savez_compressed(options.output, values=maps.values)
+    with options.output.open("wb") as file:  # given a name, savez would add a suffix to it
+        np.savez_compressed(file, values=maps.values)
     channels, height, width = maps.values.shape
     if options.json:
         print(json.dumps({"output": str(options.output), "shape": [channels, height, width]}))
@@ -144,7 +154,11 @@ def _features(options: argparse.Namespace) -> int:
 
 
 def _runs(options: argparse.Namespace) -> int:
-    found = [summary(run) for run in list_runs(options.runs_dir)]
+    runs = list_runs(options.runs_dir)
+    for run in runs:
+        if not run.is_readable:
+            print(f"Run {run.id!r} has no usable config.json; it is left out.", file=sys.stderr)
+    found = [summary(run) for run in runs if run.is_readable]
     if options.json:
         print(json.dumps(found))
         return 0

@@ -29,7 +29,7 @@ PRESET_HELP: dict[Preset, str] = {
 class TrainConfig(BaseModel):
     """Everything that decides a training run. Frozen; every limit is checked on construction."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     preset: Preset = Field("smoke", description="Named set of defaults that the other fields start from.")
     data_source: DataSource = Field(
@@ -41,10 +41,10 @@ class TrainConfig(BaseModel):
         None, description="Where the images are (folder), or where CIFAR-10 is kept (cifar10). Default: data/."
     )
     train_limit: Annotated[int, Ge(2)] | None = Field(
-        None, description="Train on this many images, balanced over the classes. Default: all."
+        None, description="Train on this many images, balanced over the classes; all where empty."
     )
     val_limit: Annotated[int, Ge(2)] | None = Field(
-        None, description="Validate on this many images, balanced over the classes. Default: all."
+        None, description="Validate on this many images, balanced over the classes; all where empty."
     )
     val_fraction: Annotated[float, Gt(0), Lt(0.9)] = Field(
         0.1, description="Share of the training images set aside for validation (0.1 = 5,000 of CIFAR-10's 50,000)."
@@ -95,7 +95,10 @@ class TrainConfig(BaseModel):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         """A run is resumed and inspected from other working directories than the one it was started in."""
-        return None if value is None else value.expanduser().absolute()
+        try:
+            return None if value is None else value.expanduser().absolute()
+        except RuntimeError as error:  # ~name of nobody
+            raise ValueError("names a home folder that does not exist") from error
 
     @model_validator(mode="after")
     def _folder_has_a_directory(self) -> TrainConfig:

@@ -47,20 +47,17 @@ def follow(run: Run, console: Console, *, quiet: bool = False) -> None:
         _print_end(run, console)
 
 
-def summary(run: Run, reader: MetricsReader | None = None) -> dict[str, Any]:
-    """A run in one flat record, for `--json` and for tables; `reader` saves reading its metrics anew.
+def summary(run: Run) -> dict[str, Any]:
+    """A run in one flat record, for `--json` and for tables; reads small files only.
 
     val_accuracy: of the best checkpoint, 0..1 or None. test_accuracy: of that checkpoint, None until it is judged.
     """
-    progress, config = run.progress, run.config
-    reader = reader or MetricsReader(run.path)
-    reader.poll()
-    tests = [event for event in reader.events() if event.get("event") == "test"]
+    progress, config, end = run.progress, run.config, run.end or {}
     best = find_checkpoint(run, "best") if "best" in available(run) else None
     return {
         "run_id": run.id,
         "state": run.state.value,
-        "reason": (run.end or {}).get("reason", ""),
+        "reason": end.get("reason", ""),
         "preset": config.preset,
         "data_source": config.data_source,
         "step": progress.step,
@@ -68,7 +65,7 @@ def summary(run: Run, reader: MetricsReader | None = None) -> dict[str, Any]:
         "num_epochs": config.num_epochs,
         "seconds": round(progress.seconds, 1),
         "val_accuracy": best.val_accuracy if best else None,
-        "test_accuracy": tests[-1]["accuracy"] if tests else None,
+        "test_accuracy": end.get("test_accuracy"),
     }
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.config import TrainConfig
 from core.data.images import ImageSet
-from core.data.sources import load_test_images
+from core.data.sources import count_images, load_test_images
 from core.inspection.feature_maps import FeatureMaps, feature_maps
 from core.inspection.filters import filter_weights
 from core.model import AlexNet, LayerInfo, layer_table
@@ -79,11 +79,21 @@ def layers() -> list[LayerInfo]:
     return layer_table(AlexNet())
 
 
+def counts(config: TrainConfig) -> dict[str, int]:
+    """How many images a run would use; a folder is walked at most twice a minute. Raises DataError."""
+    return _counts(config.model_dump_json(), config)
+
+
+@st.cache_data(max_entries=16, ttl=30, show_spinner="Counting the images")
+def _counts(settings: str, _config: TrainConfig) -> dict[str, int]:  # noqa: ARG001 - the key
+    return count_images(_config)
+
+
 def speed(config: TrainConfig, runs: list[Run]) -> Speed:
     """How fast this machine trains: as its latest run did, else measured once."""
-    return known_speed(config, runs) or _measured_speed(config.device, config.precision, config)
+    return known_speed(config, runs) or _measured_speed(config.device, config.precision, config.batch_size, config)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Timing a few training steps on this machine")
-def _measured_speed(device: str, precision: str, _config: TrainConfig) -> Speed:  # noqa: ARG001 - the key
+def _measured_speed(device: str, precision: str, batch_size: int, _config: TrainConfig) -> Speed:  # noqa: ARG001
     return measure_speed(_config)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from core.data.uploads import to_rgb
 from core.errors import ImageError
 
 #: A picture as callers have it: PIL, or uint8 H x W x 3 (RGB) or H x W (grey).
@@ -19,8 +20,7 @@ def to_square(picture: Picture, size: int) -> np.ndarray:
 
     A picture of just that size comes back pixel for pixel. Raises ImageError for an array that isn't an image.
     """
-    image = Image.fromarray(_checked(picture)) if isinstance(picture, np.ndarray) else picture
-    image = image.convert("RGB")
+    image = to_rgb(Image.fromarray(_checked(picture)) if isinstance(picture, np.ndarray) else picture)
     if image.size != (size, size):
         image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     return np.asarray(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from core.config import TrainConfig
@@ -37,7 +38,8 @@ def load_test_images(config: TrainConfig, *, data_dir: Path) -> ImageSet:
         raise DataError(
             "CIFAR-10 is not on this computer yet: start a run on it to fetch it, or upload a picture of your own."
         )
-    return _load(config, data_dir, no_progress)[1]
+    test = _load(config, data_dir, no_progress)[1]
+    return replace(test, images=test.images.clone())  # a view would keep the training images in memory
 
 
 def count_images(config: TrainConfig) -> dict[str, int]:

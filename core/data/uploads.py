@@ -36,8 +36,7 @@ def decode_image(data: bytes, name: str = "image", *, target: int | None = None)
             if target is not None:
                 image.draft(None, (2 * target, 2 * target))
             image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+            return to_rgb(image)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -85,7 +84,9 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise ImageError(f"{name} has {width} x {height} pixels, {limit}. Crop it and try again.")
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Upright, 8 bits a channel, over white where it is transparent, without metadata."""
+    image = ImageOps.exif_transpose(image)
     if image.mode == "I" or image.mode.startswith("I;16"):
         # convert("RGB") would clip: nearly every 16-bit grey turns white. 65535 / 257 = 255 exactly.
         grey = np.asarray(image).astype(np.int64).clip(0, 65535)

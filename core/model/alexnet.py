@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -152,8 +153,7 @@ def normalize(images: torch.Tensor, spec: InputSpec, size: int = INPUT_SIZE) -> 
     Bilinear, as `interpolate(mode="bilinear", align_corners=False)`, computed as two small matrix products.
     """
     side = images.shape[-1]
-    mean = torch.tensor(spec.mean, device=images.device).view(1, 3, 1, 1)
-    std = torch.tensor(spec.std, device=images.device).view(1, 3, 1, 1)
+    mean, std = (_per_channel(values, images.device) for values in (spec.mean, spec.std))
     x = images.float().sub_(mean).div_(std) if images.dtype == torch.uint8 else (images.float() - mean) / std
     if side == size:
         return x
@@ -161,6 +161,14 @@ def normalize(images: torch.Tensor, spec: InputSpec, size: int = INPUT_SIZE) -> 
     return stretch @ (x @ stretch.T)
 
 
+@lru_cache(maxsize=16)  # a copy to a GPU in each step would make the step wait
+@torch.inference_mode(False)  # else the first caller decides whether training may use it
+def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor(values, device=device).view(1, 3, 1, 1)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
 def _bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
     """target x source: row i holds the weights of target pixel i, obtained from interpolate itself."""
     identity = torch.eye(source, device=device)[None, None]

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from core.runs.writer import RunWriter
 
 Which = Literal["best", "last"]
 FORMAT_VERSION = 1
+_LOOKS = 5  # the writer may replace a checkpoint between a reader's look at its pointer and at its manifest
 Tensors = dict[str, torch.Tensor]
 
 
@@ -36,6 +38,7 @@ class Checkpoint:
 
     step: training steps done. epoch: epochs completed. seconds: training time so far, over all attempts.
     val_accuracy: 0..1, or None where it was saved between validations.
+    epoch_sums: of the epoch under way: loss times images, correct images, images.
     """
 
     run: Run
@@ -46,6 +49,7 @@ class Checkpoint:
     val_accuracy: float | None
     class_names: tuple[str, ...]
     input_spec: InputSpec
+    epoch_sums: list[float]
     files: dict[str, dict[str, Any]]
 
     @property
@@ -64,20 +68,24 @@ def save_checkpoint(
     epoch: int,
     seconds: float,
     val_accuracy: float | None,
+    epoch_sums: list[float],
     pointers: tuple[Which, ...],
 ) -> None:
-    """Write the model's weights and `training_state`, then let `pointers` name them; unnamed ones are deleted.
+    """Write the model's weights and `training_state`, then let `pointers` name them.
+
+    Weights that no pointer names any more are deleted at the next save: a viewer may be loading them now.
 
     Files of this very step that are there already (saved for the other pointer) are not written again.
     """
     folder = writer.run.path / "checkpoints"
     folder.mkdir(exist_ok=True)
+    before = {_pointer(writer.run, which) for which in get_args(Which)}
     name = f"step-{step:08}"
     manifest = read_json(folder / f"{name}.json") or {"files": {}}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     for suffix, tensors in ((".safetensors", weights), (".train.safetensors", training_state)):
         file = name + suffix
-        if tensors is not None and file not in manifest["files"]:
+        if tensors is not None and not (file in manifest["files"] and (folder / file).is_file()):
             with replacing(folder / file) as temporary:
                 save_file(tensors, temporary)
             manifest["files"][file] = {"size": (folder / file).stat().st_size, "sha256": _sha256(folder / file)}
@@ -87,6 +95,7 @@ def save_checkpoint(
         "step": step,
         "epoch": epoch,
         "seconds": seconds,
+        "epoch_sums": epoch_sums,
         "val_accuracy": known if val_accuracy is None else val_accuracy,
         "class_names": list(model.class_names),
         "input_spec": asdict(model.input_spec),
@@ -95,7 +104,7 @@ def save_checkpoint(
     write_json(folder / f"{name}.json", manifest)
     for pointer in pointers:
         write_json(writer.run.path / f"{pointer}.json", {"manifest": f"{name}.json"})
-    _prune(writer.run)
+    _prune(writer.run, before)
 
 
 def available(run: Run) -> tuple[Which, ...]:
@@ -107,13 +116,20 @@ def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
     """The checkpoint that `which` names. Raises CheckpointError where there is none yet or its manifest is damaged."""
     if which not in get_args(Which):
         raise CheckpointError(f"{which!r} names no checkpoint: choose best or last.")
-    name = _pointer(run, which)
+    for _ in range(_LOOKS):
+        name = _pointer(run, which)
+        manifest = read_json(run.path / "checkpoints" / f"{name}.json")
+        if manifest is not None:
+            break
     if name is None:
         raise CheckpointError(f"Run {run.id!r} has no {which} checkpoint yet; it appears after the first validation.")
-    manifest = read_json(run.path / "checkpoints" / f"{name}.json")
+    if manifest is not None and manifest.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{name} of run {run.id!r} was written by a newer version of this program; update it to read it."
+        )
     try:
-        if manifest is None or manifest["format_version"] != FORMAT_VERSION:
-            raise KeyError("format_version")
+        if manifest is None:
+            raise KeyError("everything")
         spec = manifest["input_spec"]
         return Checkpoint(
             run=run,
@@ -124,6 +140,7 @@ def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
             val_accuracy=manifest["val_accuracy"],
             class_names=tuple(manifest["class_names"]),
             input_spec=InputSpec(spec["image_size"], tuple(spec["mean"]), tuple(spec["std"])),
+            epoch_sums=manifest["epoch_sums"],
             files=manifest["files"],
         )
     except (KeyError, TypeError) as error:
@@ -167,7 +184,7 @@ def _load_tensors(checkpoint: Checkpoint, suffix: str) -> Tensors:
     expected = checkpoint.files.get(file)
     if expected is None or not path.is_file():
         raise CheckpointError(f"{file} of run {checkpoint.run.id!r} is missing; {advice}.")
-    if path.stat().st_size != expected["size"] or _sha256(path) != expected["sha256"]:
+    if path.stat().st_size != expected.get("size") or _sha256(path) != expected.get("sha256"):
         raise CheckpointError(f"{file} of run {checkpoint.run.id!r} is damaged (its checksum differs); {advice}.")
     try:
         return load_file(path)
@@ -184,17 +201,16 @@ def _pointer(run: Run, which: str) -> str | None:
     return name if (run.path / "checkpoints" / f"{name}.json").is_file() else None
 
 
-def _prune(run: Run) -> None:
-    """Delete what neither pointer names, manifest first, and the training state of all but the last."""
-    kept = {_pointer(run, "best"), _pointer(run, "last")}
+def _prune(run: Run, before: set[str | None]) -> None:
+    """Delete what no pointer names, nor named before this save, manifest first; training state of all but the last."""
     last = _pointer(run, "last")
-    for manifest in (run.path / "checkpoints").glob("step-*.json"):
-        if manifest.stem not in kept:
-            manifest.unlink()
-    for file in (run.path / "checkpoints").glob("step-*.safetensors"):
+    kept = {*before, last, _pointer(run, "best")}
+    folder = run.path / "checkpoints"
+    for file in [*folder.glob("step-*.json"), *folder.glob("step-*.safetensors")]:
         name = file.name.partition(".")[0]
         if name not in kept or (file.name.endswith(".train.safetensors") and name != last):
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # on Windows a viewer's open file stays until the next save
+                file.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:

@@ -27,8 +27,8 @@ def expand(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The full float32 weights from what compact gave; full weights come back as they are."""
     full = {}
     for name, weight in weights.items():
-        if name.endswith(_LEFT):
-            stem = name.removesuffix(_LEFT)
+        stem = name.removesuffix(_LEFT)
+        if name.endswith(_LEFT) and stem + _RIGHT in weights:
             full[stem] = weight.float() @ weights[stem + _RIGHT].float()
         elif not name.endswith(_RIGHT):
             full[name] = weight.float()

@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 TEMPORARY_SUFFIX = ".tmp"
+_RENAMES = 25
 
 
 @contextlib.contextmanager
@@ -24,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _make_readable(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
@@ -41,14 +43,14 @@ def write_json_quickly(path: Path, content: Any) -> None:
     """Like write_json, without waiting for the disk: for a heartbeat, whose loss in a power cut costs nothing."""
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-    temporary.replace(path)
+    _rename(temporary, path)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object at `path`; None where there is none, or it isn't a JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
@@ -65,6 +67,20 @@ def _make_readable(path: Path) -> None:
         mask = os.umask(0)
         os.umask(mask)
         path.chmod(0o666 & ~mask)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Windows refuses while a reader has `path` open, which is over in a moment."""
+    for _ in range(_RENAMES):
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            if os.name == "posix":
+                raise
+            time.sleep(0.02)
+        else:
+            return
+    temporary.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 STEP_COLUMNS = ("step", "epoch", "seconds", "loss", "accuracy", "learning_rate", "images_per_second")
 _CRC = b',"crc32":"'
@@ -33,7 +32,8 @@ def decode(line: bytes) -> dict[str, Any] | None:
 
 def segment_paths(run_path: Path) -> list[Path]:
     """metrics-0001.jsonl, one per attempt, in order."""
-    return sorted(run_path.glob("metrics-[0-9][0-9][0-9][0-9].jsonl"))
+    found = run_path.glob("metrics-[0-9][0-9][0-9][0-9].jsonl")
+    return sorted(path for path in found if path.is_file())
 
 
 class MetricsReader:
@@ -45,12 +45,15 @@ class MetricsReader:
     def __init__(self, run_path: Path) -> None:
         self._run_path = run_path
         self._lock = threading.Lock()
-        self._offsets: dict[str, int] = {}
+        self.version = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._places: dict[str, tuple[int, int]] = {}  # of each segment: its inode, the bytes taken in
         self._steps = {name: array("d") for name in STEP_COLUMNS}
         self._epochs: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
         self.damaged = 0
-        self.version = 0
 
     def poll(self) -> int:
         """Take in new lines; the version after that."""
@@ -79,13 +82,13 @@ class MetricsReader:
         with self._lock:
             return list(self._events)
 
-    def frame(self) -> pd.DataFrame:
-        """The step records as a table."""
-        return pd.DataFrame(self.steps())
-
     def _read(self, path: Path) -> None:
-        offset = self._offsets.get(path.name, 0)
-        if path.stat().st_size <= offset:
+        status = path.stat()
+        inode, offset = self._places.get(path.name, (status.st_ino, 0))
+        if inode != status.st_ino or status.st_size < offset:  # deleted, and another run took its name
+            self._reset()
+            offset = 0
+        if status.st_size <= offset:
             return
         with path.open("rb") as file:
             file.seek(offset)
@@ -98,12 +101,15 @@ class MetricsReader:
             else:
                 self._take(record)
         if whole:
-            self._offsets[path.name] = offset + len(whole)
+            self._places[path.name] = status.st_ino, offset + len(whole)
             self.version += 1
 
     def _take(self, record: dict[str, Any]) -> None:
         kind = record.get("kind")
         if kind == "step":
+            steps = self._steps["step"]
+            if steps and record.get("step", 0) <= steps[-1]:  # the line that said so is damaged
+                self._forget_after(record.get("step", 0) - 1)
             for name, column in self._steps.items():
                 value = record.get(name)
                 column.append(float("nan") if value is None else value)

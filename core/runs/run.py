@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -19,6 +20,7 @@ from core.runs.files import read_json, write_json
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 STALLED_AFTER_SECONDS = 60.0
+_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _probe = threading.Lock()
 
 
@@ -90,8 +92,16 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         """Versions, device, thread count and start time, as written at the start."""
-        environment: dict[str, Any] = self._record().get("environment", {})
-        return environment
+        environment = self._record().get("environment")
+        return environment if isinstance(environment, dict) else {}
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its settings can be read; a damaged run must not hide the others."""
+        try:
+            return bool(self.config)
+        except RunError:
+            return False
 
     def _record(self) -> dict[str, Any]:
         record = read_json(self.path / "config.json")
@@ -112,8 +122,8 @@ class Run:
     @property
     def progress(self) -> Progress:
         content = read_json(self.path / "progress.json") or {}
-        known = {field.name for field in fields(Progress)}
-        return Progress(**{key: value for key, value in content.items() if key in known})
+        usable = {f.name: content[f.name] for f in fields(Progress) if _same_kind(content.get(f.name), f.default)}
+        return Progress(**usable)
 
     @property
     def state(self) -> RunState:
@@ -134,7 +144,8 @@ class Run:
 
     def request_stop(self) -> None:
         """Ask the writer, in whichever process it is, to save and stop; it looks at every step."""
-        write_json(self.path / "control.json", {"command": "stop", "at": time.time()})
+        with contextlib.suppress(FileNotFoundError):  # the folder was deleted: nothing is left to stop
+            write_json(self.path / "control.json", {"command": "stop", "at": time.time()})
 
     @property
     def stop_requested(self) -> bool:
@@ -161,9 +172,15 @@ class Run:
         return True
 
 
+def _same_kind(value: object, like: object) -> bool:
+    """Whether `value` can stand where `like` does: text for text, a number for a number."""
+    numbers = (int, float)
+    return isinstance(value, numbers if isinstance(like, numbers) else type(like))
+
+
 def check_run_id(run_id: str) -> str:
     """`run_id` itself. Raises RunError where it is no plain folder name."""
-    if not RUN_ID.fullmatch(run_id):
+    if not RUN_ID.fullmatch(run_id) or run_id.endswith(".") or run_id.partition(".")[0] in _WINDOWS_DEVICES:
         raise RunError(
             f"{run_id[:80]!r} can't name a run: use 1 to 64 lower-case letters, digits, dots, dashes or underscores, "
             "beginning with a letter or digit."

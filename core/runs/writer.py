@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any
 
@@ -47,7 +48,8 @@ class RunWriter:
         flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         self._metrics = os.open(run.path / f"metrics-{self.attempt:04}.jsonl", flags, 0o666)
         self._synced = self._reported = 0.0
-        self.progress = Progress(heartbeat=now)
+        self.progress = replace(run.progress, phase="loading", images_per_second=0.0, eta_seconds=0.0)
+        self.test_accuracy: float | None = None
         self.report(message="Starting", force=True)
 
     def __enter__(self) -> RunWriter:
@@ -61,10 +63,12 @@ class RunWriter:
     def close(self) -> None:
         """Sync the metrics and let the run go. Safe to call twice."""
         if self._metrics >= 0:
-            os.fsync(self._metrics)
-            os.close(self._metrics)
-            self._metrics = -1
-            self._lock.release()
+            try:
+                os.fsync(self._metrics)
+            finally:  # whatever the disk says, the run must not stay locked
+                os.close(self._metrics)
+                self._metrics = -1
+                self._lock.release()
 
     def stop_requested(self) -> bool:
         """Whether someone asked this run to stop (`Run.request_stop`)."""
@@ -94,11 +98,13 @@ class RunWriter:
 
     def end(self, state: RunState, reason: str = "") -> None:
         """The last word on this attempt: finished, stopped or failed."""
-        self.report(force=True)
-        self.log("event", event="end", state=state.value, reason=reason)
-        write_json(self.run.path / "end.json", {"state": state.value, "reason": reason, "at": time.time()})
+        with contextlib.suppress(OSError):  # on a full disk the smallest file may still fit
+            self.report(force=True)
+            self.log("event", event="end", state=state.value, reason=reason)
+        content = {"state": state.value, "reason": reason, "at": time.time(), "test_accuracy": self.test_accuracy}
+        write_json(self.run.path / "end.json", content)
 
     def append_log(self, text: str) -> None:
         """Add `text` (a traceback) to run.log."""
-        with (self.run.path / "run.log").open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), (self.run.path / "run.log").open("a", encoding="utf-8") as file:
             file.write(text)

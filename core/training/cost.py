@@ -11,12 +11,12 @@ import torch
 
 from core.config import TrainConfig
 from core.data.images import CIFAR10_CLASSES, ImageSet
-from core.model.alexnet import AlexNet
+from core.model.alexnet import INPUT_SIZE, AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
-from core.training.device import device_name, keep_freed_memory, pick_device, pick_precision, precision_name
+from core.training.device import device_name, pick_device, pick_precision, precision_name
 from core.training.loop import training_step
-from core.training.progressive import work
+from core.training.progressive import input_size, work
 from core.training.state import fresh
 
 _PROBE_BATCH = 16
@@ -45,24 +45,29 @@ class Cost:
 
 
 def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
-    """The pace of the first of `runs` that trains, or trained, on the device and at the precision of `config`."""
+    """The pace, at full input size, of the first of `runs` on the device and at the precision of `config`.
+
+    On a GPU the batch size decides too, so it has to be the same.
+    """
     device = pick_device(config)
-    precision = precision_name(pick_precision(config, device))
+    here = device_name(device), precision_name(pick_precision(config, device))
     for run in runs:
-        if run.environment.get("device") == device_name(device) and run.environment.get("precision") == precision:
-            pace = run.progress.images_per_second
-            if pace:
-                return Speed(device_name(device), precision, pace)
+        same = run.is_readable and (run.environment.get("device"), run.environment.get("precision")) == here
+        if same and (device.type == "cpu" or run.config.batch_size == config.batch_size):
+            now = run.progress
+            size = input_size(run.config, now.step - 1, now.num_steps)
+            if now.images_per_second:
+                return Speed(*here, now.images_per_second * (size / INPUT_SIZE) ** 2)
     return None
 
 
 def measure_speed(config: TrainConfig) -> Speed:
     """Time a few real training steps of `config` on random images; about two seconds on an idle CPU."""
+    config = config.model_copy(update={"progressive": False})
     device = pick_device(config)
-    if device.type == "cpu":
-        keep_freed_memory()
-    pixels = torch.randint(0, 256, (_PROBE_BATCH, 3, 32, 32), dtype=torch.uint8)
-    images = ImageSet(pixels, torch.arange(_PROBE_BATCH) % 10, CIFAR10_CLASSES)
+    batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size
+    pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
+    images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
     state = fresh(config, images, device)
 
     def seconds() -> float:
@@ -71,7 +76,7 @@ def measure_speed(config: TrainConfig) -> Speed:
         return time.perf_counter() - began
 
     fastest = min(seconds() for _ in range(3))
-    return Speed(device_name(device), precision_name(state.precision), _PROBE_BATCH / fastest)
+    return Speed(device_name(device), precision_name(state.precision), batch / fastest)
 
 
 def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
@@ -88,6 +93,6 @@ def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
     return Cost(
         parameters=parameters,
         memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
-        disk_bytes=parameters * 4 * 4,  # best and last weights, two moments
+        disk_bytes=parameters * 4 * 5,  # best, last and replaced weights, two moments
         seconds=images / speed.images_per_second,
     )

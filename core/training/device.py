@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import threading
+from functools import cache
 
 import psutil
 import torch
@@ -16,6 +17,7 @@ from core.config import TrainConfig
 from core.errors import ConfigError
 
 _WORKER_NICENESS = 10
+_ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes what later threads begin with
 
 
 def pick_device(config: TrainConfig) -> torch.device:
@@ -30,7 +32,7 @@ def device_name(device: torch.device) -> str:
     """What to call it on a page."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    return f"CPU, {_ALL_THREADS} threads"
 
 
 def pick_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
@@ -53,6 +55,7 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
     return callable(probe) and probe() is True
 
 
+@cache
 def _bfloat16_agrees(device: torch.device) -> bool:
     """One small convolution against float32: silently wrong bfloat16 kernels have been seen in the field."""
     generator = torch.Generator().manual_seed(0)
@@ -71,12 +74,21 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
 
     Threads and priority hold for the thread that calls this and the pool it starts, so that must be the worker.
     """
-    threads = config.num_threads or torch.get_num_threads()
+    threads = config.num_threads or _ALL_THREADS
     torch.set_num_threads(threads)
     if device.type == "cpu":
         _lower_priority()
         keep_freed_memory()
+    else:
+        torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
+        torch.cuda.reset_peak_memory_stats(device)
     return threads
+
+
+def release_memory() -> None:
+    """Give the GPU memory of a training that has ended back to other programs."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _lower_priority() -> None:
@@ -90,7 +102,8 @@ def keep_freed_memory() -> None:
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL("libc.so.6")
         m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
-        libc.mallopt(m_mmap_threshold, 1 << 30)
+        if not libc.mallopt(m_mmap_threshold, 1 << 30):
+            libc.mallopt(m_mmap_threshold, 1 << 25)  # the most that older releases take
         libc.mallopt(m_trim_threshold, 1 << 30)
         libc.mallopt(m_top_pad, 1 << 28)
 

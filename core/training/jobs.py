@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import platform
 import threading
@@ -12,12 +11,13 @@ import traceback
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from core.config import TrainConfig
 from core.errors import CoreError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run
 from core.runs.writer import RunWriter
-from core.training.device import device_name, pick_device, pick_precision, precision_name
+from core.training.device import device_name, pick_device, pick_precision, precision_name, release_memory
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
@@ -78,7 +78,10 @@ def _refuse_second() -> None:
 def _launch(run: Run, data_dir: Path) -> None:
     """Take the run's lock here, so that a refusal reaches the caller, and hand it to the thread."""
     global _thread, _run
-    writer = RunWriter(run)
+    try:
+        writer = RunWriter(run)
+    except OSError as error:
+        raise RunError(f"Run {run.id!r} can't be written: {error.strerror or error}.") from error
     _run = run
     _thread = threading.Thread(target=_work, args=(writer, data_dir), name=f"train-{run.id}", daemon=True)
     _thread.start()
@@ -95,14 +98,16 @@ def _work(writer: RunWriter, data_dir: Path) -> None:
         except Exception as error:
             writer.append_log(traceback.format_exc())
             writer.end(RunState.FAILED, _readable(error, writer.run))
+    release_memory()
 
 
 def _readable(error: Exception, run: Run) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         size = run.config.batch_size
         return f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}."
-    if isinstance(error, OSError):
-        return f"The run could not be written or read: {error.strerror or error}. Free some space, then resume."
+    if isinstance(error, OSError | SafetensorError):
+        cause = getattr(error, "strerror", None) or error
+        return f"The run could not be written or read: {cause}. Free some space, then resume."
     return f"{type(error).__name__}: {error}. The full traceback is in {run.id}/run.log."
 
 
@@ -122,6 +127,5 @@ def _shut_down() -> None:
     """A server that ends lets its run save first: the thread is a daemon and would be cut off."""
     run = active()
     if run is not None:
-        with contextlib.suppress(OSError):  # the folder may have been deleted
-            run.request_stop()
+        run.request_stop()
         wait(_SHUTDOWN_SECONDS)

@@ -13,7 +13,7 @@ from core.config import TrainConfig
 from core.data.augment import augment
 from core.data.images import DataSplits, ImageSet, Progress
 from core.data.sources import load_data
-from core.errors import DataError, RunError, StopRequested
+from core.errors import DataError, StopRequested
 from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet, normalize
 from core.runs.checkpoints import Which, available, load_model
@@ -22,7 +22,7 @@ from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
 from core.training.optimizer import learning_rate, set_learning_rate
 from core.training.progressive import input_size
-from core.training.state import TrainingState, begin, save
+from core.training.state import TrainingState, begin, diverged, require_finite, save
 
 #: step number (1-based), learning rate, and on the device: loss, correct images, images
 PendingStep = tuple[int, float, torch.Tensor]
@@ -52,19 +52,22 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     if not available(writer.run):
         save(writer, state)
     images = data.train.images.to(device), data.train.labels.to(device)
-    while state.epoch < config.num_epochs:
-        if not train_one_epoch(writer, config, state, *images):
-            save(writer, state)
-            return RunState.STOPPED
-        _finish_epoch(writer, state, data.val)
-    _test(writer, data.test, state.precision, device)
+    try:
+        while state.epoch < config.num_epochs or state.epoch_to_finish:
+            if not state.epoch_to_finish:
+                train_one_epoch(writer, config, state, *images)
+            _finish_epoch(writer, state, data.val)
+        _test(writer, data.test, state.precision, device)
+    except StopRequested:
+        save(writer, state)
+        return RunState.STOPPED
     return RunState.FINISHED
 
 
 def train_one_epoch(
     writer: RunWriter, config: TrainConfig, state: TrainingState, images: torch.Tensor, labels: torch.Tensor
-) -> bool:
-    """The rest of the current epoch; False if a stop was requested before its end.
+) -> None:
+    """The rest of the current epoch. Raises StopRequested where a stop was requested before its end.
 
     The order of the images depends on the seed and the epoch, what chance does in a step (augmentation, dropout) on
     the seed and the step: so a resumed run goes on exactly as an uninterrupted one, and no generator needs saving.
@@ -77,7 +80,7 @@ def train_one_epoch(
     for start in range((state.step % state.steps_per_epoch) * config.batch_size, len(order), config.batch_size):
         if writer.stop_requested():
             _log_steps(writer, config, state, pending, flushed)
-            return False
+            raise StopRequested("Stopped while training.")
         chosen = order[start : start + config.batch_size]
         rate = learning_rate(config, state.step, state.num_steps)
         result = training_step(config, state, images[chosen], labels[chosen], rate)
@@ -92,7 +95,6 @@ def train_one_epoch(
             if not at_end and flushed - state.saved > config.checkpoint_seconds:
                 save(writer, state)
                 flushed = time.monotonic()
-    return True
 
 
 def training_step(
@@ -134,10 +136,7 @@ def _log_steps(
     images_per_second = sum(count for *_, count in results) / (time.monotonic() - since)
     for (step, rate, _), (loss, correct, count) in zip(pending, results, strict=True):
         if not math.isfinite(loss):
-            raise RunError(
-                f"The loss is no longer a number at step {step}: training diverged. Lower learning_rate "
-                f"({config.learning_rate:g}) or warm up longer; the checkpoints from before are kept."
-            )
+            raise diverged(step)
         writer.log(
             "step",
             step=step,
@@ -164,6 +163,7 @@ def _log_steps(
 
 def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet) -> None:
     """Validate, record the epoch, save."""
+    require_finite(state)
     began = time.monotonic()
     result = _evaluate(writer, state.judged, val, state.precision, "validating")
     state.validation_seconds = time.monotonic() - began
@@ -189,6 +189,8 @@ def _evaluate(writer: RunWriter, model: AlexNet, images: ImageSet, precision: to
     writer.report(phase=phase, force=True)
 
     def heartbeat(done: int) -> None:
+        if writer.stop_requested():
+            raise StopRequested(f"Stopped while {phase}.")
         writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images")
 
     return evaluate(model, images, precision=precision, on_batch=heartbeat)
@@ -198,6 +200,7 @@ def _test(writer: RunWriter, test: ImageSet, precision: torch.dtype, device: tor
     """Judge the best checkpoint once on the test images, which nothing was chosen on."""
     best = load_model(writer.run, "best", device).to(memory_format=torch.channels_last)
     result = _evaluate(writer, best, test, precision, "testing")
+    writer.test_accuracy = result.accuracy
     writer.log("event", event="test", checkpoint="best", num_images=len(test), **result.record())
 
 

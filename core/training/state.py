@@ -12,6 +12,7 @@ import torch
 
 from core.config import TrainConfig
 from core.data.images import ImageSet
+from core.errors import RunError
 from core.model.alexnet import INPUT_SIZE, AlexNet, InputSpec
 from core.runs.checkpoints import (
     Which,
@@ -56,6 +57,11 @@ class TrainingState:
     step_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT_STEPS))
     validation_seconds: float = 0.0
     average: WeightAverage | None = None
+
+    @property
+    def epoch_to_finish(self) -> bool:
+        """Whether all steps of an epoch are done and it has not been validated yet."""
+        return self.step % self.steps_per_epoch == 0 and bool(self.sums[2] > 0)
 
     @property
     def judged(self) -> AlexNet:
@@ -120,7 +126,7 @@ def _around(model: AlexNet, config: TrainConfig, num_images: int, device: torch.
 def _restore(run: Run, state: TrainingState) -> None:
     last = find_checkpoint(run, "last")
     tensors = load_training_state(last)
-    state.sums += tensors.pop("epoch_sums").to(state.device)
+    state.sums += torch.tensor(last.epoch_sums, dtype=torch.float64, device=state.device)
     live = {name: tensors.pop(_LIVE + name) for name, _ in state.model.named_parameters() if _LIVE + name in tensors}
     if live:  # the checkpoint's weights are the average, which `state.average` began with
         state.model.load_state_dict(live)
@@ -138,19 +144,36 @@ def save(
     val_accuracy: float | None = None,
     pointers: tuple[Which, ...] = ("last",),
 ) -> None:
-    """Write a checkpoint from which this state can be begun again."""
+    """Write a checkpoint from which this state can be begun again. Raises RunError where the weights are no numbers."""
+    require_finite(state)
     writer.report(phase="saving", force=True)
     save_checkpoint(
         writer,
         state.judged,
-        {**optimizer_tensors(state.model, state.optimizer), **_live_weights(state), "epoch_sums": state.sums.cpu()},
+        {**optimizer_tensors(state.model, state.optimizer), **_live_weights(state)},
         step=state.step,
         epoch=state.epoch,
         seconds=state.seconds,
         val_accuracy=val_accuracy,
+        epoch_sums=state.sums.tolist(),
         pointers=pointers,
     )
     state.saved = time.monotonic()
+
+
+def require_finite(state: TrainingState) -> None:
+    """Raises RunError where a weight is not a number any more: nothing could be learnt from there on."""
+    finite = torch.stack([parameter.isfinite().all() for parameter in state.model.parameters()])
+    if not bool(finite.all()):
+        raise diverged(state.step)
+
+
+def diverged(step: int) -> RunError:
+    """What to say of a training that left the numbers."""
+    return RunError(
+        f"The loss or a weight is no longer a number at step {step}: training diverged. Lower learning_rate or warm up "
+        "longer; the checkpoints from before are kept."
+    )
 
 
 def _live_weights(state: TrainingState) -> dict[str, torch.Tensor]:

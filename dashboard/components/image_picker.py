@@ -13,7 +13,7 @@ from dashboard.images import Chosen
 _FORMATS = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 _TEST, _FILES, _CAMERA = "Test set", "Upload", "Camera"
 _ANY = "any class"
-_MAX_FILES = 64
+_MAX_FILES = 24
 
 
 def image_picker(config: TrainConfig, *, several: bool = False) -> list[Chosen]:

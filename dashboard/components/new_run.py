@@ -1,7 +1,6 @@
 """The form that starts a run: every field, limit and help text comes from TrainConfig."""
 
 import types
-from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import streamlit as st
@@ -16,7 +15,6 @@ from core.config import (
     make_config,
     preset_values,
 )
-from core.data.sources import count_images
 from core.errors import CoreError
 from core.follow import duration
 from core.runs.run import list_runs
@@ -37,21 +35,21 @@ def new_run() -> None:
     try:
         config = _config()
         if config is not None:
-            _cost(config, count_images(config))
+            _cost(config, cache.counts(config))
     except CoreError as error:
         config = None
         error_box(error)
     if busy is not None:
         st.caption(f":material/info: Run {busy.id} is training; stop it, or wait for its end, to start another.")
     st.button(
-        "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, args=(config,), key="start",
+        "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
         disabled=busy is not None or config is None,
     )  # fmt: skip
 
 
-def _start(config: TrainConfig) -> None:
+def _start() -> None:
     try:
-        run = jobs.start(config, runs_dir=runs_dir(), data_dir=data_dir())
+        run = jobs.start(_chosen(), runs_dir=runs_dir(), data_dir=data_dir())
     except CoreError as error:
         state.leave_message(str(error))
     else:
@@ -78,11 +76,20 @@ def _config() -> TrainConfig | None:
             help="One folder per class, or train/<class> and test/<class>. At least two classes.",
         )  # fmt: skip
     with st.expander("All settings", icon=":material/tune:"):
-        values = _settings(preset)
+        _settings(preset)
     if source == "folder" and not folder:
         st.info("Name the folder that holds one folder of images per class.", icon=":material/folder_open:")
         return None
-    return make_config(preset=preset, data_source=source, data_dir=Path(folder) if folder else None, **values)
+    return _chosen()
+
+
+def _chosen() -> TrainConfig:
+    """The form as it is at this moment; a click must not start what an earlier drawing of it said."""
+    state_of = st.session_state
+    preset, folder = state_of["preset"], state_of.get("folder") if state_of["source"] == "folder" else None
+    keys = {name: state.setting(name, preset) for name in TrainConfig.model_fields}
+    values = {name: state_of[key] for name, key in keys.items() if key in state_of}
+    return make_config(preset=preset, data_source=state_of["source"], data_dir=folder or None, **values)
 
 
 @st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait
@@ -97,15 +104,13 @@ def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
     )
 
 
-def _settings(preset: Preset) -> dict[str, Any]:
+def _settings(preset: Preset) -> None:
     """A widget for each further field, three to a row."""
     defaults = TrainConfig(**{**preset_values(preset), "data_source": "shapes"})
-    values = {}
     with st.grid(3, min_column_width=200):
         for name in TrainConfig.model_fields:
             if name not in _MAIN_FIELDS:
-                values[name] = _widget(name, getattr(defaults, name), state.setting(name, preset))
-    return values
+                _widget(name, getattr(defaults, name), state.setting(name, preset))
 
 
 def _widget(name: str, default: Any, key: str) -> Any:

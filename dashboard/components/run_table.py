@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import CoreError
 from core.follow import summary
 from core.runs.run import Run
-from dashboard import cache, state
+from dashboard import state
 
 _COLUMNS: dict[str, Any] = {
     "run_id": "Run",
@@ -27,7 +27,7 @@ def run_table(runs: list[Run]) -> None:
     rows = []
     for run in runs:
         try:
-            row = summary(run, cache.metrics(run.path))
+            row = summary(run)
         except CoreError as error:
             st.caption(f":material/warning: {error}")
         else:

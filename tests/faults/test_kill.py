@@ -78,7 +78,8 @@ def test_a_killed_training_is_interrupted_at_once_and_resumes_from_its_checkpoin
     checkpoint = find_checkpoint(run, "last")
     assert 6 <= checkpoint.step <= done[-1]
     assert load_model(run, "last").num_classes == 10
-    assert "epoch_sums" in load_training_state(checkpoint)
+    assert load_training_state(checkpoint)
+    assert len(checkpoint.epoch_sums) == 3
     monkeypatch.setattr("core.data.sources.NUM_SHAPES_TEST", 10)
     jobs.resume(run, data_dir=tmp_path)
     assert jobs.wait(200)
@@ -153,7 +154,7 @@ def test_kills_while_saving_leave_a_whole_checkpoint_and_few_leftovers(tmp_path:
         for step in range(newest + 1, newest + 100_000):
             save_checkpoint(
                 writer, Small(step), {"moment": torch.full((5000,), float(step))},
-                step=step, epoch=0, seconds=0.0, val_accuracy=0.5, pointers=("best", "last"),
+                step=step, epoch=0, seconds=0.0, val_accuracy=0.5, epoch_sums=[0.0] * 3, pointers=("best", "last"),
             )  # fmt: skip
 
     def moved_on() -> bool:

@@ -164,7 +164,6 @@ def test_no_runs_yet_is_said_with_the_next_step(capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out) == []
 
 
-@pytest.mark.xfail(strict=True, reason="one damaged run ends the whole list with exit code 2")
 def test_a_damaged_run_does_not_hide_the_others(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     create_run(runs_dir, make_config(), {}, "whole")
     (create_run(runs_dir, make_config(), {}, "damaged").path / "config.json").write_text("")
@@ -203,7 +202,6 @@ def test_features_writes_what_core_computes(
     assert json.loads(capsys.readouterr().out) == {"output": "maps.npz", "shape": list(expected.shape)}
 
 
-@pytest.mark.xfail(strict=True, reason="numpy adds .npz, so the file is not where the command says it is")
 def test_features_writes_the_file_that_it_names(
     trained: list[str], picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,7 +36,15 @@ class Small(nn.Module):
 def save(writer: RunWriter, step: int, pointers: tuple[str, ...], model: nn.Module | None = None) -> None:
     state = {"moment": torch.full((3,), float(step))}
     save_checkpoint(
-        writer, model or Small(step), state, step=step, epoch=0, seconds=1.5, val_accuracy=None, pointers=pointers
+        writer,
+        model or Small(step),
+        state,
+        step=step,
+        epoch=0,
+        seconds=1.5,
+        val_accuracy=None,
+        epoch_sums=[0.0, 0.0, 0.0],
+        pointers=pointers,
     )
 
 
@@ -71,10 +79,12 @@ def test_a_network_comes_back_exactly(writer: RunWriter) -> None:
     model = AlexNet(3, class_names=("ä", "b c", "d"), input_spec=spec).to(memory_format=torch.channels_last)
     try:
         save_checkpoint(
-            writer, model, None, step=12, epoch=3, seconds=4.5, val_accuracy=0.75, pointers=("best", "last")
-        )
+            writer, model, None, step=12, epoch=3, seconds=4.5, val_accuracy=0.75, epoch_sums=[6.5, 2, 3],
+            pointers=("best", "last"),
+        )  # fmt: skip
         found = find_checkpoint(writer.run)
         assert (found.step, found.epoch, found.seconds, found.val_accuracy) == (12, 3, 4.5, 0.75)
+        assert found.epoch_sums == [6.5, 2, 3]
         again = load_model(writer.run)
         assert (again.class_names, again.input_spec) == (model.class_names, spec)
         assert not again.training
@@ -144,7 +154,6 @@ def test_a_manifest_without_a_field_is_refused_by_its_name(writer: RunWriter, fi
         find_checkpoint(writer.run)
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="a file's entry without sha256 ends as a KeyError")
 def test_a_manifest_without_a_checksum_is_refused(writer: RunWriter) -> None:
     save(writer, 1, ("best", "last"))
     edited(writer.run, "step-00000001", lambda manifest: manifest["files"]["step-00000001.train.safetensors"].clear())
@@ -152,7 +161,6 @@ def test_a_manifest_without_a_checksum_is_refused(writer: RunWriter) -> None:
         load_training_state(find_checkpoint(writer.run))
 
 
-@pytest.mark.xfail(strict=True, reason="a newer format is called damaged: 'format_version' is missing")
 def test_a_newer_format_is_refused_as_newer(writer: RunWriter) -> None:
     save(writer, 1, ("best",))
     edited(writer.run, "step-00000001", lambda manifest: manifest.update(format_version=2))
@@ -191,6 +199,8 @@ def test_pointers_move_and_only_what_they_name_is_kept(writer: RunWriter) -> Non
     assert available(run) == ("last",)
     save(writer, 2, ("best", "last"))
     save(writer, 3, ("last",))
+    save(writer, 4, ("last",))
+    assert "step-00000003.safetensors" in files(run)  # a viewer may be loading it: gone with the next save
     save(writer, 4, ("last",))
     assert (find_checkpoint(run, "best").step, find_checkpoint(run, "last").step) == (2, 4)
     assert files(run) == {  # to resume, only the last is needed
@@ -243,15 +253,19 @@ def test_a_save_that_breaks_off_anywhere_leaves_the_earlier_checkpoint(
         weights = checkpoints._load_tensors(found, ".safetensors")
         assert weights["weight"].tolist() == [expected] * 7
     assert not [name for name in files(writer.run) if name.endswith(".tmp")]
-    save(writer, 3, ("best", "last"))  # and the next one clears up
-    assert {name[:13] for name in files(writer.run)} == {"step-00000003"}
+    save(writer, 3, ("best", "last"))
+    for step in (4, 4):  # and the next but one clears up
+        save(writer, step, ("best", "last"))
+    assert {name[:13] for name in files(writer.run)} == {"step-00000004"}
 
 
 def test_the_same_step_is_not_written_twice(writer: RunWriter) -> None:
     save(writer, 5, ("last",))
     path = writer.run.path / "checkpoints" / "step-00000005.safetensors"
     first = path.stat().st_ino, path.stat().st_mtime_ns
-    save_checkpoint(writer, Small(5), None, step=5, epoch=1, seconds=2, val_accuracy=0.5, pointers=("best",))
+    save_checkpoint(
+        writer, Small(5), None, step=5, epoch=1, seconds=2, val_accuracy=0.5, epoch_sums=[0, 0, 0], pointers=("best",)
+    )
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == first
     assert find_checkpoint(writer.run, "best").val_accuracy == 0.5
     assert find_checkpoint(writer.run, "last").val_accuracy == 0.5
@@ -291,7 +305,6 @@ def test_weights_are_plain_safetensors_for_any_other_tool(writer: RunWriter, tmp
     assert tensors["weight"].tolist() == [2.5] * 7
 
 
-@pytest.mark.xfail(strict=True, reason="a reader between pointer and pruning is told that there is no checkpoint")
 def test_a_reader_always_finds_the_last_checkpoint_while_the_writer_saves(writer: RunWriter) -> None:
     save(writer, 1, ("best", "last"))
     errors: list[CheckpointError] = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -225,19 +224,9 @@ def spoil(run: Run, file: str, content: bytes | None) -> None:
         path.write_bytes(content)
 
 
-def cases() -> Iterator[Any]:
-    wrong = {
-        ("config.json", "texts", "*"): "Run.environment gives a text where config.json holds one",
-        ("progress.json", "texts", "*"): "Run.progress takes texts for numbers",
-        ("progress.json", "numbers", "locked"): "Run.state compares a heartbeat of null",
-        ("metrics-0001.jsonl", "folder", "*"): "MetricsReader opens a folder",
-    }
-    for file, content, lock in itertools.product(FILES, CONTENTS, ("free", "locked")):
-        reason = wrong.get((file, content, "*")) or wrong.get((file, content, lock))
-        yield pytest.param(file, content, lock, marks=[pytest.mark.xfail(strict=True, reason=reason)] if reason else [])
-
-
-@pytest.mark.parametrize(("file", "content", "lock"), cases())
+@pytest.mark.parametrize("lock", ["free", "locked"])
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("file", FILES)
 def test_whatever_a_file_of_a_run_holds_readers_get_an_answer_or_a_sentence(
     run: Run, file: str, content: str, lock: str
 ) -> None:

@@ -46,7 +46,7 @@ def test_parameters_memory_and_disk_are_of_the_right_order() -> None:
     cost = estimate(make_config(batch_size=64, device="cpu", precision="float32"), SPEED, COUNTS)
     assert cost.parameters == 58_322_314
     assert 58_322_314 * 16 < cost.memory_bytes < 4e9
-    assert cost.disk_bytes == 58_322_314 * 16
+    assert cost.disk_bytes == 58_322_314 * 20  # three times the weights, two moments
 
 
 def test_memory_grows_with_the_batch_and_the_precision() -> None:
@@ -73,7 +73,6 @@ def test_a_known_pace_is_that_of_the_first_run_on_this_device_at_this_precision(
     assert known_speed(config, runs[:3]) is None
 
 
-@pytest.mark.xfail(strict=True, reason="one run whose config.json is damaged hides the pace of all others")
 def test_a_damaged_run_does_not_hide_the_pace_of_the_others(tmp_path: Path) -> None:
     damaged = create_run(tmp_path, make_config(), {}, "damaged")
     (damaged.path / "config.json").write_text("")

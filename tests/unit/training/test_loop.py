@@ -233,8 +233,8 @@ def test_a_training_that_diverges_fails_with_a_sentence_and_keeps_its_checkpoint
     run = train(optimizer="sgd", learning_rate=10, schedule="constant", clip_norm=0, batch_size=2, num_epochs=1)
     assert run.state is RunState.FAILED
     assert run.end is not None
-    assert "The loss is no longer a number at step" in run.end["reason"]
-    assert "Lower learning_rate (10)" in run.end["reason"]
+    assert "no longer a number at step" in run.end["reason"]
+    assert "Lower learning_rate" in run.end["reason"]
     assert not (run.path / "run.log").exists()
     assert weights_are_finite(run)
 
@@ -245,7 +245,6 @@ def poison(state: loop.TrainingState) -> None:
         state.model.fc8.weight[0, 0] = torch.nan
 
 
-@pytest.mark.xfail(strict=True, reason="only the training loss is checked: the validation's ends as a ValueError")
 def test_weights_that_are_no_numbers_after_the_last_step_are_told_in_a_sentence(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,7 +256,6 @@ def test_weights_that_are_no_numbers_after_the_last_step_are_told_in_a_sentence(
     assert "no longer a number" in run.end["reason"]
 
 
-@pytest.mark.xfail(strict=True, reason="a stop after such a step saves them as the last checkpoint")
 def test_weights_that_are_no_numbers_are_never_saved(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     def poison_and_stop(state: loop.TrainingState) -> None:
         poison(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,22 +14,31 @@ from core.runs.run import RunState
 from core.training import jobs
 
 
+def copy_some(source: Path, target: Path, num_images: int) -> None:
+    """The first images of each class."""
+    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
+        (target / folder.name).mkdir(parents=True)
+        for image in sorted(folder.iterdir())[:num_images]:
+            shutil.copy(image, target / folder.name)
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # half a minute on two idle cores, over two where others work too
 @pytest.mark.skipif("CIFAR10_FOLDER" not in os.environ, reason="CIFAR10_FOLDER names no folder of CIFAR-10 images")
-def test_accuracy_on_images_never_seen_is_well_above_chance(
-    runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.training.loop._test", lambda *_: None)  # 10,000 images: half a minute by itself
+def test_accuracy_on_images_never_trained_on_is_well_above_chance(runs_dir: Path, tmp_path: Path) -> None:
+    for part, num_images in (("train", 60), ("test", 10)):
+        copy_some(Path(os.environ["CIFAR10_FOLDER"]) / part, tmp_path / "tree" / part, num_images)
     config = make_config(
-        data_source="folder", data_dir=os.environ["CIFAR10_FOLDER"], train_limit=400, val_limit=200, num_epochs=6,
-        batch_size=16, learning_rate=3e-4, dropout=0.2, progressive=True,
+        data_source="folder", data_dir=tmp_path / "tree", train_limit=None, val_limit=None, val_fraction=1 / 3,
+        num_epochs=6, batch_size=16, learning_rate=3e-4, dropout=0.2, progressive=True,
     )  # fmt: skip
     run = jobs.start(config, runs_dir=runs_dir, data_dir=tmp_path / "data")
-    assert jobs.wait(280)
+    assert jobs.wait(560)
     assert run.state is RunState.FINISHED, run.end
+    assert run.data["counts"] == {"train": 400, "val": 200, "test": 100}
     reader = MetricsReader(run.path)
     reader.poll()
-    accuracy = [record["val_accuracy"] for record in reader.epochs()]
-    # ACCURACY
-    assert max(accuracy) > 0.17
-    assert reader.epochs()[-1]["train_loss"] < reader.epochs()[0]["train_loss"]
+    epochs = reader.epochs()
+    # Measured: 0.31 and 0.365 with seeds 0 and 1; chance is 0.1, its deviation on 200 images 0.02.
+    assert max(record["val_accuracy"] for record in epochs) > 0.19
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"] - 0.2
