@@ -68,11 +68,12 @@ def look(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str, scale: S
         color_bar(maps, sheet)
         with st.container(height=_MOSAIC_HEIGHT):
             clickable_mosaic(
-            sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
-            columns=sheet.columns, channel_ids=sheet.channels, selected=int(channel), dead=sheet.dead,
-            key=state.MOSAIC, on_select=lambda: state.select_channel(picked_channel(state.MOSAIC)),
-            alt=f"{len(sheet.channels)} feature maps of {layer} for {image.name}",
-        )  # fmt: skip
+                sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width,
+                tile_height=sheet.tile_height, columns=sheet.columns, channel_ids=sheet.channels,
+                selected=int(channel), dead=sheet.dead, key=state.MOSAIC,
+                on_select=lambda: state.select_channel(picked_channel(state.MOSAIC)),
+                alt=f"{len(sheet.channels)} feature maps of {layer} for {image.name}.",
+            )  # fmt: skip
 
 
 st.title("Feature maps")

@@ -112,37 +112,21 @@ def _change(accuracies: list[float]) -> str | None:
 def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.segmented_control(
-            "Horizontal axis",
-            list(charts.X_AXES),
-            default="Step",
-            required=True,
-            key=state.X_AXIS,
+            "Horizontal axis", list(charts.X_AXES), default="Step", required=True, key=state.X_AXIS,
             persist_state="session",
-        )
+        )  # fmt: skip
         smoothing = st.slider(
-            "Smoothing",
-            0.0,
-            0.99,
-            0.6,
-            0.01,
-            key=state.SMOOTHING,
-            persist_state="session",
-            width=200,
+            "Smoothing", 0.0, 0.99, 0.6, 0.01, key=state.SMOOTHING, persist_state="session", width=200,
             help="Exponential moving average of the training curves.",
-        )
-        log_loss = st.toggle("Log loss", key=state.LOG_LOSS, persist_state="session")  # fmt: skip
+        )  # fmt: skip
+        log_loss = st.toggle("Log loss", key=state.LOG_LOSS, persist_state="session")
     x_axis = charts.X_AXES[name]
     steps_per_epoch = progress.num_steps / progress.num_epochs if progress.num_epochs else 1.0
     panels = charts.training_panels(
         reader.steps(), reader.epochs(), steps_per_epoch=steps_per_epoch, x_axis=x_axis, smoothing=smoothing,
         log_loss=log_loss,
     )  # fmt: skip
-    live_charts(
-        panels,
-        x_title=charts.X_TITLES[x_axis],
-        key="curves",
-        revision=f"{run.id} {x_axis} {log_loss}",
-    )
+    live_charts(panels, x_title=charts.X_TITLES[x_axis], key="curves", revision=f"{run.id} {x_axis} {log_loss}")
 
 
 def _classes(run: Run, reader: MetricsReader) -> None:

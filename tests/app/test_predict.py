@@ -151,7 +151,7 @@ def test_more_files_than_can_be_shown_are_counted(uploading, said):
     at.file_uploader(key="uploads").set_value(files).run()
     assert not at.exception
     assert "66 files are more than the 24" in said(at)
-    assert len(at.dataframe[0].value) == 64
+    assert len(at.dataframe[0].value) == 24
 
 
 def test_a_picture_of_the_camera_is_judged(predict):
