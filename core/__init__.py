@@ -1,5 +1,10 @@
 """Train the 2012 AlexNet, watch it learn, look inside it."""
 
+from core.memory import share_one_heap
+
+share_one_heap()  # before anything below allocates
+
+# isort: split
 from core.config import TrainConfig, make_config
 from core.errors import CoreError
 from core.evaluation import evaluate

@@ -1,22 +1,25 @@
 """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3), exact and fast.
 
     s_i = k + alpha / n * sum over the n channels j around i of x_j^2        y_i = x_i * s_i^-beta
-
-torch computes this in seven passes forward and about sixteen backward. Here the windowed sum is one product with
-a banded C x C matrix, and the backward pass is the closed form
-
     dx_i = g_i * s_i^-beta - 2 * alpha / n * beta * x_i * sum over j around i of g_j * x_j * s_j^(-beta-1)
 
-recomputed from the input, the only tensor kept. Works in float32, bfloat16 and float64, on any device.
+The backward pass recomputes s from the input, the only tensor kept. Where the work is done: a compiled kernel on a CPU
+(lrn_cpu), a Triton kernel on a GPU (lrn_triton), torch operations for anything else (lrn_closed_form).
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
+
+from core.model import lrn_closed_form
+
+_KERNELS = {"cpu": ("numba", "core.model.lrn_cpu"), "cuda": ("triton", "core.model.lrn_triton")}
 
 
 def local_response_norm(
@@ -32,20 +35,22 @@ def local_response_norm(
     return normalized
 
 
-def _band(channels: int, size: int, like: torch.Tensor) -> torch.Tensor:
-    """C x C, 1 where two channels share a window; torch's window reaches size // 2 down and (size - 1) // 2 up."""
-    index = torch.arange(channels, device=like.device)
-    offset = index[None, :] - index[:, None]
-    return ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).to(like.dtype)
+def implementation(x: torch.Tensor, size: int) -> ModuleType:
+    """The module whose forward and backward suit `x` and the window."""
+    fits = size == 5 and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0
+    return (fits and _kernel(x.device.type)) or lrn_closed_form
 
 
-def _window_sum(values: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
-    return functional.conv2d(values, band[:, :, None, None])
-
-
-def _power_minus_three_quarters(s: torch.Tensor) -> torch.Tensor:
-    root = s.rsqrt()
-    return root * root.sqrt()
+@cache
+def _kernel(device: str) -> ModuleType | None:
+    """The compiled kernel for a kind of device; None where there is none, or its compiler is not installed."""
+    compiler, module = _KERNELS.get(device, ("", ""))
+    try:
+        return import_module(module) if compiler else None
+    except ModuleNotFoundError as error:
+        if error.name != compiler:
+            raise
+        return None
 
 
 class _LocalResponseNorm(torch.autograd.Function):
@@ -53,16 +58,12 @@ class _LocalResponseNorm(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
         ctx.save_for_backward(x)
         ctx.window = size, scale, k
-        s = _window_sum(x * x, _band(x.shape[1], size, x)).mul_(scale).add_(k)
-        return _power_minus_three_quarters(s).mul_(x)
+        normalized: torch.Tensor = implementation(x, size).forward(x, size, scale, k)
+        return normalized
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
-        size, scale, k = ctx.window
-        band = _band(x.shape[1], size, x)
-        s = _window_sum(x * x, band).mul_(scale).add_(k)
-        scaled = _power_minus_three_quarters(s).mul_(gradient)
-        neighbours = _window_sum(scaled.mul(x).div_(s), band.T)
-        return neighbours.mul_(x).mul_(-1.5 * scale).add_(scaled), None, None, None
+        size, _, _ = ctx.window
+        return implementation(x, size).backward(x, gradient, *ctx.window), None, None, None

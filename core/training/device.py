@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import sys
 import threading
 from functools import cache
@@ -15,6 +13,7 @@ from torch.nn import functional
 
 from core.config import TrainConfig
 from core.errors import ConfigError
+from core.memory import keep_freed_memory
 
 _WORKER_NICENESS = 10
 _ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes what later threads begin with
@@ -95,17 +94,6 @@ def _lower_priority() -> None:
     """Let pages come before training on a busy CPU. Only Linux gives single threads a priority."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _WORKER_NICENESS)
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed blocks: else each step pays for their pages anew (about 15 % of a step)."""
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL("libc.so.6")
-        m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
-        if not libc.mallopt(m_mmap_threshold, 1 << 30):
-            libc.mallopt(m_mmap_threshold, 1 << 25)  # the most that older releases take
-        libc.mallopt(m_trim_threshold, 1 << 30)
-        libc.mallopt(m_top_pad, 1 << 28)
 
 
 def memory_in_use(device: torch.device) -> int:

@@ -1,0 +1,34 @@
+"""How this process takes memory from the system. Set before torch's first allocation: later, threads have their arenas.
+
+Training allocates the same hundreds of megabytes in each step. With glibc's defaults a background thread takes blocks
+above 64 MB from the kernel and gives them back, each time at the price of clearing their pages: 12 % of a step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # malloc.h
+
+
+def share_one_heap() -> None:
+    """Let threads to come use the main heap, the only one that grows past 64 MB, and large blocks use large pages."""
+    os.environ.setdefault(
+        "THP_MEM_ALLOC_ENABLE", "1"
+    )  # read by torch; without effect where the kernel has no such pages
+    _mallopt(_M_ARENA_MAX, 1)
+
+
+def keep_freed_memory() -> None:
+    """Keep large freed blocks for the next step."""
+    if not _mallopt(_M_MMAP_THRESHOLD, 1 << 30):
+        _mallopt(_M_MMAP_THRESHOLD, 1 << 25)  # the most that older releases take
+    _mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    _mallopt(_M_TOP_PAD, 1 << 28)
+
+
+def _mallopt(option: int, value: int) -> bool:
+    """glibc's mallopt; False where there is another C library."""
+    return platform.libc_ver()[0] == "glibc" and bool(ctypes.CDLL("libc.so.6").mallopt(option, value))

@@ -1,0 +1,137 @@
+"""Local response normalisation on a CPU: one pass over the values, compiled by numba, float32 arithmetic inside.
+
+A row is the C channels of one pixel, contiguous in channels_last layout. bfloat16, which numba doesn't know, travels
+as its 16 bits: the upper half of the same number's float32.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numba import njit, uint32
+
+_INLINE_VALUES = 1 << 16  # fewer are done before another thread has woken up
+_helpers = threading.local()  # of each thread that calls: their priority is their caller's
+
+
+def forward(x: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
+    """y of core.model.lrn, for x (N x C x H x W, float32 or bfloat16, on the CPU) and windows of 5."""
+    assert size == 5
+    return _over_rows(_forward if x.dtype == torch.float32 else _forward_bfloat16, (x,), scale, k)
+
+
+def backward(x: torch.Tensor, gradient: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
+    """dx of core.model.lrn, of x's dtype and layout, from x and the gradient of y."""
+    assert size == 5
+    return _over_rows(_backward if x.dtype == torch.float32 else _backward_bfloat16, (x, gradient), scale, k)
+
+
+def _over_rows(kernel: Callable[..., None], inputs: tuple[torch.Tensor, ...], scale: float, k: float) -> torch.Tensor:
+    """kernel(*rows of the inputs, rows of the result, scale, k), the rows shared out to torch's number of threads."""
+    x = inputs[0]
+    count, channels, height, width = x.shape
+    rows = [value.detach().permute(0, 2, 3, 1).reshape(-1, channels) for value in inputs]
+    rows.append(torch.empty(count * height * width, channels, dtype=x.dtype))
+    arrays = [(row.view(torch.uint16) if row.dtype == torch.bfloat16 else row).numpy() for row in rows]
+    threads = torch.get_num_threads() if x.numel() > _INLINE_VALUES else 1
+    bounds = np.linspace(0, len(arrays[0]), threads + 1, dtype=np.int64)
+    parts = [[array[begin:end] for array in arrays] for begin, end in itertools.pairwise(bounds)]
+    scale32, k32 = np.float32(scale), np.float32(k)
+    others = [_pool(threads).submit(kernel, *part, scale32, k32) for part in parts[1:]]
+    kernel(*parts[0], scale32, k32)
+    for other in others:
+        other.result()
+    result = rows[-1].view(count, height, width, channels).permute(0, 3, 1, 2)
+    return result if x.is_contiguous(memory_format=torch.channels_last) else result.contiguous()
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    if getattr(_helpers, "threads", 0) != threads:
+        _helpers.threads, _helpers.pool = threads, ThreadPoolExecutor(threads - 1, "lrn")
+    pool: ThreadPoolExecutor = _helpers.pool
+    return pool
+
+
+_compiled = njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
+_inlined = njit(inline="always", fastmath=True, error_model="numpy")
+
+
+@_inlined
+def _widen(bits, values_bits):
+    """The float32 numbers (seen as their bits) that bfloat16 `bits` stand for."""
+    for c in range(len(bits)):
+        values_bits[c] = uint32(bits[c]) << uint32(16)
+
+
+@_inlined
+def _round(values_bits, bits):
+    """float32 to the nearest bfloat16, ties to even."""
+    for c in range(len(bits)):
+        value = values_bits[c]
+        bits[c] = (value + uint32(0x7FFF) + ((value >> uint32(16)) & uint32(1))) >> uint32(16)
+
+
+@_inlined
+def _forward_row(x, y, squares, scale, k):
+    """One row; `squares` has two zeros more at either end, so that every window holds five."""
+    for c in range(len(x)):
+        squares[c + 2] = x[c] * x[c]
+    for c in range(len(x)):
+        s = k + scale * (squares[c] + squares[c + 1] + squares[c + 2] + squares[c + 3] + squares[c + 4])
+        root = np.float32(1) / np.sqrt(s)
+        y[c] = x[c] * root * np.sqrt(root)
+
+
+@_inlined
+def _backward_row(x, g, dx, squares, products, scale, k):
+    for c in range(len(x)):
+        squares[c + 2] = x[c] * x[c]
+    for c in range(len(x)):
+        s = k + scale * (squares[c] + squares[c + 1] + squares[c + 2] + squares[c + 3] + squares[c + 4])
+        root = np.float32(1) / np.sqrt(s)
+        dx[c] = g[c] * root * np.sqrt(root)
+        products[c + 2] = dx[c] * x[c] / s
+    factor = np.float32(-1.5) * scale
+    for c in range(len(x)):
+        window = products[c] + products[c + 1] + products[c + 2] + products[c + 3] + products[c + 4]
+        dx[c] += factor * x[c] * window
+
+
+@_compiled
+def _forward(x, y, scale, k):
+    squares = np.zeros(x.shape[1] + 4, np.float32)
+    for r in range(len(x)):
+        _forward_row(x[r], y[r], squares, scale, k)
+
+
+@_compiled
+def _forward_bfloat16(x, y, scale, k):
+    row, result = np.empty((2, x.shape[1]), np.float32)
+    squares = np.zeros(x.shape[1] + 4, np.float32)
+    for r in range(len(x)):
+        _widen(x[r], row.view(np.uint32))
+        _forward_row(row, result, squares, scale, k)
+        _round(result.view(np.uint32), y[r])
+
+
+@_compiled
+def _backward(x, g, dx, scale, k):
+    squares, products = np.zeros((2, x.shape[1] + 4), np.float32)
+    for r in range(len(x)):
+        _backward_row(x[r], g[r], dx[r], squares, products, scale, k)
+
+
+@_compiled
+def _backward_bfloat16(x, g, dx, scale, k):
+    row, gradient, result = np.empty((3, x.shape[1]), np.float32)
+    squares, products = np.zeros((2, x.shape[1] + 4), np.float32)
+    for r in range(len(x)):
+        _widen(x[r], row.view(np.uint32))
+        _widen(g[r], gradient.view(np.uint32))
+        _backward_row(row, gradient, result, squares, products, scale, k)
+        _round(result.view(np.uint32), dx[r])
