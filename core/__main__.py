@@ -1,4 +1,4 @@
-"""The command line: python -m core train | evaluate | predict | features | runs."""
+"""The command line: python -m core train | evaluate | predict | features | runs | bench."""
 
 from __future__ import annotations
 
@@ -10,37 +10,32 @@ import sys
 import threading
 import types
 from pathlib import Path
-from typing import Any, NoReturn, Union, get_args, get_origin
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.config import PRESET_HELP, TrainConfig, make_config
+from core.arguments import Parser, add_checkpoint_flags, add_config_flags
+from core.bench import command as bench
+from core.config import TrainConfig, make_config
 from core.data.images import ImageSet
 from core.data.sources import load_data
 from core.data.uploads import open_image
 from core.errors import ConfigError, CoreError, DataError
-from core.evaluation import evaluate
+from core.evaluation import Views, evaluate
 from core.follow import follow, summary
 from core.inspection.feature_maps import STAGES, feature_maps
 from core.model.alexnet import CONV_LAYERS
 from core.prediction import predict
 from core.runs.checkpoints import load_model
 from core.runs.run import Run, RunState, list_runs, load_run
-from core.training import jobs
+from core.training import distributed, jobs
 from core.training.device import pick_device
 
 _DATA_DIR = Path(os.environ.get("ALEXNET_DATA_DIR", "data"))
 _out = Console(highlight=False, markup=False)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Bad input gets one sentence and exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message[0].upper()}{message[1:]}. See: {self.prog} --help\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
     given = {name: None if value == "all" else value for name, value in given.items()}
+    if distributed.is_launched():
+        distributed.join()
+        if not distributed.current().is_first:
+            _leave_signals_to_the_first()
+            jobs.assist(options.runs_dir, data_dir=_DATA_DIR)
+            return 0
     if options.resume:
         if given or options.run_id is None:
             raise ConfigError("--resume goes with --run-id, and with no setting: a run goes on as it was started.")
@@ -90,6 +91,12 @@ def _stop_on_signals(run: Run) -> threading.Event:
     return stopped
 
 
+def _leave_signals_to_the_first() -> None:
+    """Of several processes the first saves and stops; the others go on until it says so."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
     model = load_model(run, options.which, pick_device(run.config))
@@ -100,8 +107,9 @@ def _evaluate(options: argparse.Namespace) -> int:
             f"The data has the classes {', '.join(images.class_names)}, the network {', '.join(model.class_names)}: "
             "restore the images that the run was trained on."
         )
-    result = evaluate(model, images)
-    record = {"run_id": run.id, "checkpoint": options.which, "split": options.split, "num_images": len(images)}
+    result = evaluate(model, images, views=options.views)
+    record = {"run_id": run.id, "checkpoint": options.which, "split": options.split, "num_images": len(images),
+              "views": options.views}  # fmt: skip
     if options.json:
         print(json.dumps(record | result.record()))
         return 0
@@ -176,8 +184,8 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m core", description="Train the 2012 AlexNet, watch it learn, look inside it.")
-    commands = parser.add_subparsers(required=True, metavar="command", parser_class=_Parser)
+    parser = Parser(prog="python -m core", description="Train the 2012 AlexNet, watch it learn, look inside it.")
+    commands = parser.add_subparsers(required=True, metavar="command", parser_class=Parser)
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, argument_default=argparse.SUPPRESS)
@@ -190,55 +198,30 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run_id=None, resume=False)
     train.add_argument("--run-id", help="name of the run and its folder (default: preset and time)")
     train.add_argument("--resume", action="store_true", help="go on with --run-id from its last checkpoint")
-    _add_config_flags(train)
+    add_config_flags(train)
 
     test = command("evaluate", _evaluate, "Accuracy of a checkpoint, over all and per class.")
-    _add_checkpoint_flags(test)
+    add_checkpoint_flags(test)
     test.add_argument("--split", choices=("test", "val", "train"), default="test", help="which images (default: test)")
+    test.add_argument(
+        "--views", choices=get_args(Views), default="plain",
+        help="average over the image and its mirror image (flip), and over small shifts of both (flip-shift)",
+    )  # fmt: skip
 
     classify = command("predict", _predict, "Classify pictures.")
     classify.add_argument("image", nargs="+", type=Path, help="PNG, JPEG, WebP, BMP or GIF")
-    _add_checkpoint_flags(classify)
+    add_checkpoint_flags(classify)
 
     look = command("features", _features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
-    _add_checkpoint_flags(look)
+    add_checkpoint_flags(look)
     look.add_argument("--layer", required=True, choices=CONV_LAYERS, help="convolution layer")
     look.add_argument("--stage", default="conv", choices=tuple(STAGES), help="where to look (default: conv)")
     look.add_argument("--image", required=True, type=Path, help="the picture")
     look.add_argument("--output", required=True, type=Path, help="the .npz file to write")
 
     command("runs", _runs, "List the runs, the newest first.")
+    bench.add_flags(command("bench", bench.run, bench.HELP))
     return parser
-
-
-def _add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run-id", required=True, help="the run")
-    parser.add_argument("--which", choices=("best", "last"), default="best", help="its checkpoint (default: best)")
-
-
-def _add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag per field of TrainConfig. Values stay text: the config itself reads and checks them."""
-    group = parser.add_argument_group("settings", "Each overrides the preset's value.")
-    for name, field in TrainConfig.model_fields.items():
-        flag = f"--{name.replace('_', '-')}"
-        text = (field.description or "").replace("%", "%%")
-        if name == "preset":
-            text += " " + " ".join(f"{preset}: {about}" for preset, about in PRESET_HELP.items())
-        if field.annotation is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-        else:
-            group.add_argument(flag, metavar=_metavar(field.annotation), help=text)
-
-
-def _metavar(annotation: Any) -> str:
-    """What a flag takes: the choices of a Literal, or the name of a type."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        return _metavar(next(part for part in get_args(annotation) if part is not type(None)))
-    if get_args(annotation) and all(isinstance(choice, str) for choice in get_args(annotation)):
-        return "{" + ",".join(get_args(annotation)) + "}"
-    base = get_args(annotation)[0] if get_args(annotation) else annotation
-    name: str = base.__name__
-    return {"int": "N", "float": "X"}.get(name, name.upper())
 
 
 if __name__ == "__main__":

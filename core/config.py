@@ -69,6 +69,14 @@ class TrainConfig(BaseModel):
     crop_padding: Annotated[int, Ge(0), Le(64)] = Field(
         4, description="Pad by reflection and crop at random, in pixels of the stored image; 0 = off."
     )
+    cutout: Annotated[int, Ge(0), Le(256)] = Field(
+        0, description="Side of a square, in pixels of the stored image, that each training image loses; 0 = off."
+    )
+    cutmix: Annotated[float, Ge(0), Le(1)] = Field(
+        0.0,
+        description="Probability that a rectangle of a training image, and of its label, is another image's; 0 = off. "
+        "Never in the last tenth of the steps.",
+    )
     progressive: bool = Field(
         False,
         description="Train on smaller inputs first, which is faster: 131 pixels for 62 % of the steps, 179 for 24 %, "

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from core.data.augment import shifted
 from core.data.images import ImageSet
 from core.model.alexnet import AlexNet, normalize
 
 _BATCH = 250
+
+Views = Literal["plain", "flip", "flip-shift"]
+#: (shift in stored pixels, mirrored): what is averaged over, known as test-time augmentation
+_VIEWS: dict[Views, tuple[tuple[int, bool], ...]] = {
+    "plain": ((0, False),),
+    "flip": ((0, False), (0, True)),
+    "flip-shift": tuple((shift, mirrored) for shift in (0, -1, 1) for mirrored in (False, True)),
+}
 
 
 @dataclass(frozen=True)
@@ -42,10 +53,14 @@ def evaluate(
     images: ImageSet,
     *,
     precision: torch.dtype = torch.float32,
+    views: Views = "plain",
     on_batch: Callable[[int], None] | None = None,
+    total: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.clone,
 ) -> Evaluation:
     """Classify all of `images`, without augmentation or dropout; on_batch hears the number done after each batch.
 
+    views: average the probabilities over each image as it is (plain), with its mirror image (flip), or over both also
+    moved by a pixel (flip-shift). total: sums a tensor over all processes that judge a share of the images each.
     The model's mode (training or evaluation) is put back afterwards.
     """
     device = next(model.parameters()).device
@@ -58,16 +73,26 @@ def evaluate(
             for start in range(0, len(images), _BATCH):
                 batch = images.images[start : start + _BATCH].to(device)
                 labels = images.labels[start : start + _BATCH].to(device)
-                pixels = normalize(batch, model.input_spec).contiguous(memory_format=torch.channels_last)
-                logits = model(pixels).float()
-                losses += functional.cross_entropy(logits, labels, reduction="sum")
-                pairs = labels * model.num_classes + logits.argmax(1)
+                log_probabilities = _log_probabilities(model, batch, views)
+                losses += functional.nll_loss(log_probabilities, labels, reduction="sum")
+                pairs = labels * model.num_classes + log_probabilities.argmax(1)
                 confusion += torch.bincount(pairs, minlength=model.num_classes**2)
                 if on_batch is not None:
                     on_batch(start + len(labels))
     finally:
         model.train(was_training)
-    table = confusion.view(model.num_classes, model.num_classes).cpu().numpy()
+    table = total(confusion).view(model.num_classes, model.num_classes).cpu().numpy()
     counts = table.sum(1)
     per_class = np.divide(table.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0)
-    return Evaluation(float(losses) / len(images), float(table.trace() / len(images)), per_class, table)
+    loss, accuracy = float(total(losses)) / table.sum(), table.trace() / table.sum()
+    return Evaluation(float(loss), float(accuracy), per_class, table)
+
+
+def _log_probabilities(model: AlexNet, images: torch.Tensor, views: Views) -> torch.Tensor:
+    """Log of the mean probabilities (float32, N x classes) over the views of `images` (uint8)."""
+    found = []
+    for shift, mirrored in _VIEWS[views]:
+        view = shifted(images, shift, mirrored=mirrored) if shift or mirrored else images
+        pixels = normalize(view, model.input_spec).contiguous(memory_format=torch.channels_last)
+        found.append(model(pixels).float().log_softmax(1))
+    return torch.logsumexp(torch.stack(found), 0) - math.log(len(found)) if len(found) > 1 else found[0]

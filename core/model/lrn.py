@@ -4,7 +4,8 @@
     dx_i = g_i * s_i^-beta - 2 * alpha / n * beta * x_i * sum over j around i of g_j * x_j * s_j^(-beta-1)
 
 The backward pass recomputes s from the input, the only tensor kept. Where the work is done: a compiled kernel on a CPU
-(lrn_cpu), a Triton kernel on a GPU (lrn_triton), torch operations for anything else (lrn_closed_form).
+(lrn_cpu), a Triton kernel on a GPU (lrn_triton), torch operations for anything else (lrn_closed_form). Each sees rows:
+a pixel's C channels side by side, as they lie in memory in channels_last layout.
 """
 
 from __future__ import annotations
@@ -58,12 +59,23 @@ class _LocalResponseNorm(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
         ctx.save_for_backward(x)
         ctx.window = size, scale, k
-        normalized: torch.Tensor = implementation(x, size).forward(x, size, scale, k)
-        return normalized
+        return _from_rows(implementation(x, size).forward(_rows(x), size, scale, k), x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
-        size, _, _ = ctx.window
-        return implementation(x, size).backward(x, gradient, *ctx.window), None, None, None
+        size, scale, k = ctx.window
+        dx = implementation(x, size).backward(_rows(x), _rows(gradient), size, scale, k)
+        return _from_rows(dx, x), None, None, None
+
+
+def _rows(x: torch.Tensor) -> torch.Tensor:
+    """N x C x H x W as (N * H * W) x C, contiguous: no copy in channels_last layout."""
+    return x.detach().permute(0, 2, 3, 1).contiguous().view(-1, x.shape[1])
+
+
+def _from_rows(rows: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    count, channels, height, width = like.shape
+    values = rows.view(count, height, width, channels).permute(0, 3, 1, 2)
+    return values if like.is_contiguous(memory_format=torch.channels_last) else values.contiguous()

@@ -7,33 +7,28 @@ banded C x C matrix, and the backward pass is the closed form, recomputed from t
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 
 def forward(x: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
-    """y of core.model.lrn, for x (N x C x H x W, floating point)."""
-    s = _window_sum(x * x, _band(x.shape[1], size, x)).mul_(scale).add_(k)
+    """y of core.model.lrn, for x (rows x C, floating point)."""
+    s = ((x * x) @ _band(x.shape[1], size, x)).mul_(scale).add_(k)
     return _power_minus_three_quarters(s).mul_(x)
 
 
 def backward(x: torch.Tensor, gradient: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
-    """dx of core.model.lrn, from x and the gradient of y."""
+    """dx of core.model.lrn (rows x C), from x and the gradient of y."""
     band = _band(x.shape[1], size, x)
-    s = _window_sum(x * x, band).mul_(scale).add_(k)
+    s = ((x * x) @ band).mul_(scale).add_(k)
     scaled = _power_minus_three_quarters(s).mul_(gradient)
-    neighbours = _window_sum(scaled.mul(x).div_(s), band.T)
+    neighbours = scaled.mul(x).div_(s) @ band.T
     return neighbours.mul_(x).mul_(-1.5 * scale).add_(scaled)
 
 
 def _band(channels: int, size: int, like: torch.Tensor) -> torch.Tensor:
-    """C x C, 1 where two channels share a window; torch's window reaches size // 2 down and (size - 1) // 2 up."""
+    """C x C, 1 where channel i (row) is in the window of j; torch's reaches size // 2 down and (size - 1) // 2 up."""
     index = torch.arange(channels, device=like.device)
-    offset = index[None, :] - index[:, None]
+    offset = index[:, None] - index[None, :]
     return ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).to(like.dtype)
-
-
-def _window_sum(values: torch.Tensor, band: torch.Tensor) -> torch.Tensor:
-    return functional.conv2d(values, band[:, :, None, None])
 
 
 def _power_minus_three_quarters(s: torch.Tensor) -> torch.Tensor:

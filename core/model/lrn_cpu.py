@@ -1,7 +1,6 @@
 """Local response normalisation on a CPU: one pass over the values, compiled by numba, float32 arithmetic inside.
 
-A row is the C channels of one pixel, contiguous in channels_last layout. bfloat16, which numba doesn't know, travels
-as its 16 bits: the upper half of the same number's float32.
+bfloat16, which numba doesn't know, travels as its 16 bits: the upper half of the same number's float32.
 """
 
 from __future__ import annotations
@@ -20,34 +19,32 @@ _helpers = threading.local()  # of each thread that calls: their priority is the
 
 
 def forward(x: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
-    """y of core.model.lrn, for x (N x C x H x W, float32 or bfloat16, on the CPU) and windows of 5."""
+    """y of core.model.lrn, for x (rows x C, float32 or bfloat16, contiguous) and windows of 5."""
     assert size == 5
-    return _over_rows(_forward if x.dtype == torch.float32 else _forward_bfloat16, (x,), scale, k)
+    return _share_out(_forward if x.dtype == torch.float32 else _forward_bfloat16, (x,), scale, k)
 
 
 def backward(x: torch.Tensor, gradient: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
-    """dx of core.model.lrn, of x's dtype and layout, from x and the gradient of y."""
+    """dx of core.model.lrn (rows x C), from x and the gradient of y."""
     assert size == 5
-    return _over_rows(_backward if x.dtype == torch.float32 else _backward_bfloat16, (x, gradient), scale, k)
+    return _share_out(_backward if x.dtype == torch.float32 else _backward_bfloat16, (x, gradient), scale, k)
 
 
-def _over_rows(kernel: Callable[..., None], inputs: tuple[torch.Tensor, ...], scale: float, k: float) -> torch.Tensor:
-    """kernel(*rows of the inputs, rows of the result, scale, k), the rows shared out to torch's number of threads."""
+def _share_out(kernel: Callable[..., None], inputs: tuple[torch.Tensor, ...], scale: float, k: float) -> torch.Tensor:
+    """kernel(*inputs, result, scale, k), the rows shared out to as many threads as torch uses."""
     x = inputs[0]
-    count, channels, height, width = x.shape
-    rows = [value.detach().permute(0, 2, 3, 1).reshape(-1, channels) for value in inputs]
-    rows.append(torch.empty(count * height * width, channels, dtype=x.dtype))
-    arrays = [(row.view(torch.uint16) if row.dtype == torch.bfloat16 else row).numpy() for row in rows]
+    result = torch.empty_like(x)
+    bits = torch.uint16 if x.dtype == torch.bfloat16 else x.dtype
+    arrays = [value.view(bits).numpy() for value in (*inputs, result)]
     threads = torch.get_num_threads() if x.numel() > _INLINE_VALUES else 1
-    bounds = np.linspace(0, len(arrays[0]), threads + 1, dtype=np.int64)
+    bounds = np.linspace(0, len(x), threads + 1, dtype=np.int64)
     parts = [[array[begin:end] for array in arrays] for begin, end in itertools.pairwise(bounds)]
-    scale32, k32 = np.float32(scale), np.float32(k)
-    others = [_pool(threads).submit(kernel, *part, scale32, k32) for part in parts[1:]]
-    kernel(*parts[0], scale32, k32)
+    constants = np.float32(scale), np.float32(k)
+    others = [_pool(threads).submit(kernel, *part, *constants) for part in parts[1:]]
+    kernel(*parts[0], *constants)
     for other in others:
         other.result()
-    result = rows[-1].view(count, height, width, channels).permute(0, 3, 1, 2)
-    return result if x.is_contiguous(memory_format=torch.channels_last) else result.contiguous()
+    return result
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

@@ -15,9 +15,9 @@ from core.model.alexnet import INPUT_SIZE, AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.training.device import device_name, pick_device, pick_precision, precision_name
-from core.training.loop import training_step
 from core.training.progressive import input_size, work
 from core.training.state import fresh
+from core.training.step import training_step
 
 _PROBE_BATCH = 16
 _EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step

@@ -15,9 +15,10 @@ from safetensors import SafetensorError
 
 from core.config import TrainConfig
 from core.errors import CoreError, RunError, RunLockedError, StopRequested
-from core.runs.run import Run, RunState, create_run
+from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
 from core.training.device import device_name, pick_device, pick_precision, precision_name, release_memory
+from core.training.distributed import SilentWriter, current
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
@@ -56,6 +57,11 @@ def resume(run: Run, *, data_dir: Path) -> Run:
         return run
 
 
+def assist(runs_dir: Path, *, data_dir: Path) -> None:
+    """Train together with the first process, which starts or resumes a run and tells here which; returns at its end."""
+    train(SilentWriter(load_run(runs_dir, current().tell(None))), data_dir)
+
+
 def active() -> Run | None:
     """The run that trains in this process now."""
     return _run if _thread is not None and _thread.is_alive() else None
@@ -82,6 +88,7 @@ def _launch(run: Run, data_dir: Path) -> None:
         writer = RunWriter(run)
     except OSError as error:
         raise RunError(f"Run {run.id!r} can't be written: {error.strerror or error}.") from error
+    current().tell(run.id)
     _run = run
     _thread = threading.Thread(target=_work, args=(writer, data_dir), name=f"train-{run.id}", daemon=True)
     _thread.start()
@@ -114,6 +121,7 @@ def _readable(error: Exception, run: Run) -> str:
 def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]:
     return {
         "device": device_name(device),
+        "processes": current().count,
         "precision": precision_name(pick_precision(config, device)),
         "cpu_threads": os.cpu_count(),
         "torch": torch.__version__,

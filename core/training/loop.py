@@ -7,24 +7,22 @@ import time
 from pathlib import Path
 
 import torch
-from torch.nn import functional
 
 from core.config import TrainConfig
-from core.data.augment import augment
 from core.data.images import DataSplits, ImageSet, Progress
 from core.data.sources import load_data
-from core.errors import DataError, StopRequested
+from core.errors import ConfigError, DataError, StopRequested
 from core.evaluation import Evaluation, evaluate
-from core.model.alexnet import AlexNet, normalize
+from core.model.alexnet import AlexNet
 from core.runs.checkpoints import Which, available, load_model
 from core.runs.run import RunState
 from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
-from core.training.optimizer import learning_rate, set_learning_rate
-from core.training.progressive import input_size
-from core.training.state import TrainingState, begin, diverged, require_finite, save
+from core.training.optimizer import learning_rate
+from core.training.state import TrainingState, begin, diverged, mix, require_finite, save
+from core.training.step import training_step
 
-#: step number (1-based), learning rate, and on the device: loss, correct images, images
+#: step number (1-based), learning rate, and on the device: sum of losses, correct images, images
 PendingStep = tuple[int, float, torch.Tensor]
 _LOG_SECONDS = 0.25  # on a GPU, losses are read back no more often than this: each read waits for the device
 
@@ -49,7 +47,12 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         precision=precision_name(state.precision),
         threads=threads,
     )
-    if not available(writer.run):
+    if config.batch_size < state.peers.count:
+        raise ConfigError(
+            f"batch_size: {config.batch_size} images can't be shared out to {state.peers.count} processes."
+        )
+    is_new = state.peers.tell(not available(writer.run))
+    if is_new:
         save(writer, state)
     images = data.train.images.to(device), data.train.labels.to(device)
     try:
@@ -57,7 +60,7 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
             if not state.epoch_to_finish:
                 train_one_epoch(writer, config, state, *images)
             _finish_epoch(writer, state, data.val)
-        _test(writer, data.test, state.precision, device)
+        _test(writer, state, data.test)
     except StopRequested:
         save(writer, state)
         return RunState.STOPPED
@@ -78,11 +81,11 @@ def train_one_epoch(
     pending: list[PendingStep] = []
     flushed = time.monotonic()
     for start in range((state.step % state.steps_per_epoch) * config.batch_size, len(order), config.batch_size):
-        if writer.stop_requested():
+        if state.peers.agree(writer.stop_requested()):
             _log_steps(writer, config, state, pending, flushed)
             raise StopRequested("Stopped while training.")
-        chosen = order[start : start + config.batch_size]
         rate = learning_rate(config, state.step, state.num_steps)
+        chosen = state.peers.share(order[start : start + config.batch_size])
         result = training_step(config, state, images[chosen], labels[chosen], rate)
         state.step += 1
         if state.average:
@@ -95,30 +98,6 @@ def train_one_epoch(
             if not at_end and flushed - state.saved > config.checkpoint_seconds:
                 save(writer, state)
                 flushed = time.monotonic()
-
-
-def training_step(
-    config: TrainConfig, state: TrainingState, images: torch.Tensor, labels: torch.Tensor, rate: float
-) -> torch.Tensor:
-    """One step of the optimiser; (loss, correct images, images) of its batch, on the device."""
-    model, generator = state.model, state.generator
-    generator.manual_seed(mix(config.seed, state.step))
-    images = augment(images, flip=config.flip, crop_padding=config.crop_padding, generator=generator)
-    size = input_size(config, state.step, state.num_steps)
-    pixels = normalize(images, model.input_spec, size).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(state.device.type, state.precision, enabled=state.precision != torch.float32):
-        logits = model(pixels)
-    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if config.clip_norm:
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-    set_learning_rate(state.optimizer, rate)
-    state.optimizer.step()
-    count = torch.full((), len(labels), device=state.device, dtype=torch.float64)
-    result = torch.stack([loss.detach().double(), (logits.argmax(1) == labels).sum().double(), count])
-    state.sums += torch.stack([result[0] * count, result[1], count])
-    return result
 
 
 def _log_steps(
@@ -134,7 +113,8 @@ def _log_steps(
     state.step_seconds.append((time.monotonic() - since) / len(pending))
     seconds, epoch = state.seconds, (pending[0][0] - 1) // state.steps_per_epoch + 1
     images_per_second = sum(count for *_, count in results) / (time.monotonic() - since)
-    for (step, rate, _), (loss, correct, count) in zip(pending, results, strict=True):
+    for (step, rate, _), (loss_sum, correct, count) in zip(pending, results, strict=True):
+        loss = loss_sum / count
         if not math.isfinite(loss):
             raise diverged(step)
         writer.log(
@@ -165,7 +145,7 @@ def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet) -> Non
     """Validate, record the epoch, save."""
     require_finite(state)
     began = time.monotonic()
-    result = _evaluate(writer, state.judged, val, state.precision, "validating")
+    result = _evaluate(writer, state, state.judged, val, "validating")
     state.validation_seconds = time.monotonic() - began
     loss, correct, count = state.sums.tolist()
     state.sums.zero_()
@@ -185,21 +165,25 @@ def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet) -> Non
     save(writer, state, val_accuracy=result.accuracy, pointers=pointers)
 
 
-def _evaluate(writer: RunWriter, model: AlexNet, images: ImageSet, precision: torch.dtype, phase: str) -> Evaluation:
+def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: ImageSet, phase: str) -> Evaluation:
+    """Each process judges its share; all know the result."""
     writer.report(phase=phase, force=True)
+    peers = state.peers
 
     def heartbeat(done: int) -> None:
-        if writer.stop_requested():
+        if peers.count == 1 and writer.stop_requested():  # of several, none may leave alone
             raise StopRequested(f"Stopped while {phase}.")
-        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images")
+        writer.report(message=f"{phase.capitalize()}: {done * peers.count:,} of {len(images):,} images")
 
-    return evaluate(model, images, precision=precision, on_batch=heartbeat)
+    share = images.select(peers.share(torch.arange(len(images)))) if peers.count > 1 else images
+    return evaluate(model, share, precision=state.precision, on_batch=heartbeat, total=peers.total)
 
 
-def _test(writer: RunWriter, test: ImageSet, precision: torch.dtype, device: torch.device) -> None:
+def _test(writer: RunWriter, state: TrainingState, test: ImageSet) -> None:
     """Judge the best checkpoint once on the test images, which nothing was chosen on."""
-    best = load_model(writer.run, "best", device).to(memory_format=torch.channels_last)
-    result = _evaluate(writer, best, test, precision, "testing")
+    state.peers.tell(None)  # the first process has saved it
+    best = load_model(writer.run, "best", state.device).to(memory_format=torch.channels_last)
+    result = _evaluate(writer, state, best, test, "testing")
     writer.test_accuracy = result.accuracy
     writer.log("event", event="test", checkpoint="best", num_images=len(test), **result.record())
 
@@ -232,8 +216,3 @@ def _loading_progress(writer: RunWriter) -> Progress:
         writer.report(phase="loading", message=message, loaded=done / total if total else 0.0)
 
     return report
-
-
-def mix(seed: int, number: int) -> int:
-    """A seed of its own for each epoch or step; far apart, so that neighbouring seeds share no stream."""
-    return (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63

@@ -11,7 +11,13 @@ from core.model.alexnet import AlexNet
 
 
 def make_optimizer(model: AlexNet, config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimiser of `config` over the model's parameters; weight decay on matrices and kernels only."""
+    """The optimiser of `config` over the model's parameters; weight decay on matrices and kernels only.
+
+    On a GPU, Adam and AdamW keep the rate and the number of steps there, so that a step can be a CUDA graph.
+    """
+    device = next(model.parameters()).device
+    on_gpu = device.type == "cuda"
+    rate = torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate
     matrices = [p for p in model.parameters() if p.ndim >= 2]
     biases = [p for p in model.parameters() if p.ndim < 2]
     groups = [
@@ -21,8 +27,8 @@ def make_optimizer(model: AlexNet, config: TrainConfig) -> torch.optim.Optimizer
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)
     if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+        return torch.optim.Adam(groups, lr=rate, fused=True, capturable=on_gpu)
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True, capturable=on_gpu)
 
 
 def learning_rate(config: TrainConfig, step: int, num_steps: int) -> float:
@@ -42,7 +48,10 @@ def learning_rate(config: TrainConfig, step: int, num_steps: int) -> float:
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Use `rate` from the next step on."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def optimizer_tensors(model: AlexNet, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

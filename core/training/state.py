@@ -26,6 +26,8 @@ from core.runs.run import Run
 from core.runs.writer import RunWriter
 from core.training.average import WeightAverage
 from core.training.device import pick_precision
+from core.training.distributed import Peers, current
+from core.training.graph import StepGraphs
 from core.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from core.training.progressive import input_size, work
 
@@ -37,11 +39,12 @@ _LIVE = "live/"
 class TrainingState:
     """Everything that changes while training.
 
-    step: steps done. seconds: training time so far, over all attempts. sums: of this epoch, on the device: loss times
-    images, correct images, images.
+    network: `model`, or what averages its gradients over several processes. step: steps done. seconds: training time so
+    far, over all attempts. sums: of this epoch, on the device: loss times images, correct images, images.
     """
 
     model: AlexNet
+    network: torch.nn.Module
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     device: torch.device
@@ -57,6 +60,8 @@ class TrainingState:
     step_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT_STEPS))
     validation_seconds: float = 0.0
     average: WeightAverage | None = None
+    graphs: StepGraphs | None = None
+    peers: Peers = field(default_factory=Peers)
 
     @property
     def epoch_to_finish(self) -> bool:
@@ -110,9 +115,14 @@ def _around(model: AlexNet, config: TrainConfig, num_images: int, device: torch.
     generator = torch.Generator(device)
     model.use_generator(generator)
     steps_per_epoch = math.ceil(num_images / config.batch_size)
+    peers = current()
+    can_record = device.type == "cuda" and peers.count == 1 and config.optimizer != "sgd"
     return TrainingState(
         average=WeightAverage(model, config.average_decay) if config.average_decay else None,
+        graphs=StepGraphs(generator) if can_record else None,
+        peers=peers,
         model=model,
+        network=peers.connect(model, device),
         optimizer=make_optimizer(model, config),
         generator=generator,
         device=device,
@@ -144,20 +154,24 @@ def save(
     val_accuracy: float | None = None,
     pointers: tuple[Which, ...] = ("last",),
 ) -> None:
-    """Write a checkpoint from which this state can be begun again. Raises RunError where the weights are no numbers."""
+    """Write a checkpoint from which this state can be begun again. Raises RunError where the weights are no numbers.
+
+    Of several processes only the first writes.
+    """
     require_finite(state)
-    writer.report(phase="saving", force=True)
-    save_checkpoint(
-        writer,
-        state.judged,
-        {**optimizer_tensors(state.model, state.optimizer), **_live_weights(state)},
-        step=state.step,
-        epoch=state.epoch,
-        seconds=state.seconds,
-        val_accuracy=val_accuracy,
-        epoch_sums=state.sums.tolist(),
-        pointers=pointers,
-    )
+    if state.peers.is_first:
+        writer.report(phase="saving", force=True)
+        save_checkpoint(
+            writer,
+            state.judged,
+            {**optimizer_tensors(state.model, state.optimizer), **_live_weights(state)},
+            step=state.step,
+            epoch=state.epoch,
+            seconds=state.seconds,
+            val_accuracy=val_accuracy,
+            epoch_sums=state.sums.tolist(),
+            pointers=pointers,
+        )
     state.saved = time.monotonic()
 
 
@@ -189,3 +203,8 @@ def _input_spec(config: TrainConfig, images: ImageSet) -> InputSpec:
     pixels = images.images[: 1 << 14].permute(1, 0, 2, 3).flatten(1).double()
     mean, std = (tuple(round(v, 2) for v in row) for row in (pixels.mean(1).tolist(), pixels.std(1).tolist()))
     return InputSpec(images.image_size, mean, tuple(max(v, 1.0) for v in std))
+
+
+def mix(seed: int, number: int) -> int:
+    """A seed of its own for each epoch or step; far apart, so that neighbouring seeds share no stream."""
+    return (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63

@@ -1,0 +1,113 @@
+"""Several processes that train one network together, each on its share of every batch.
+
+    torchrun --nproc-per-node=4 -m core train --preset standard
+
+The first process (rank 0) writes the run folder, where any dashboard shows it; the others only compute. batch_size is
+that of all together. Alone, everything here does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from core.errors import ConfigError
+from core.runs.run import Run
+from core.runs.writer import RunWriter
+
+
+@dataclass(frozen=True)
+class Peers:
+    """This process among those that train together. rank: 0..count-1."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the run folder."""
+        return self.rank == 0
+
+    def share(self, indices: torch.Tensor) -> torch.Tensor:
+        """This process's part of `indices`; together the parts are the whole."""
+        return indices[self.rank :: self.count]
+
+    def agree(self, wish: bool) -> bool:
+        """The first process's wish, known to all. On a GPU this doesn't wait for the device."""
+        if self.count == 1:
+            return wish
+        answer = torch.tensor([wish], dtype=torch.uint8)
+        distributed.broadcast(answer, src=0)
+        return bool(answer.item())
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of `values` over all processes, in place."""
+        if self.count > 1:
+            distributed.all_reduce(values)
+        return values
+
+    def tell(self, value: Any) -> Any:
+        """The first process's value, in every process; also a meeting point: none goes on before all are there."""
+        box = [value]
+        if self.count > 1:
+            distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+            self.total(torch.zeros(1))
+        return box[0]
+
+    def connect(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """`model`, its gradients averaged over all processes as they are computed."""
+        if self.count == 1:
+            return model
+        return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+
+
+def current() -> Peers:
+    """The processes that have joined; one where there is only this."""
+    if distributed.is_available() and distributed.is_initialized():
+        return Peers(distributed.get_rank(), distributed.get_world_size())
+    return Peers()
+
+
+def is_launched() -> bool:
+    """Whether torchrun, or something like it, started this process together with others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def join() -> None:
+    """Meet the other processes: gloo between CPUs, NCCL between GPUs. leave() afterwards."""
+    if torch.cuda.is_available():
+        local_rank, num_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if local_rank >= num_gpus:
+            raise ConfigError(f"Process {local_rank} of this machine has no GPU of its own: start at most {num_gpus}.")
+        torch.cuda.set_device(local_rank)
+    distributed.init_process_group()
+
+
+def leave() -> None:
+    """The end of the common work."""
+    distributed.destroy_process_group()
+
+
+class SilentWriter(RunWriter):
+    """What the other processes write: nothing. A stop reaches them through the first."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.attempt = 0
+        self.test_accuracy = None
+
+    def close(self) -> None: ...
+
+    def stop_requested(self) -> bool:
+        return False
+
+    def log(self, kind: str, **fields: Any) -> None: ...
+
+    def report(self, *, force: bool = False, **fields: Any) -> None: ...
+
+    def write_data(self, content: dict[str, Any]) -> None: ...

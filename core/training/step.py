@@ -1,0 +1,64 @@
+"""One step of the optimiser: from a batch of pixels to changed weights."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch.nn import functional
+
+from core.config import TrainConfig
+from core.data.augment import augment, cutmix
+from core.model.alexnet import normalize
+from core.training.optimizer import set_learning_rate
+from core.training.progressive import input_size
+from core.training.state import TrainingState, mix
+
+_LAST_UNMIXED = 0.1  # share of all steps at the end that see whole images only, as the evaluation does
+
+
+def training_step(
+    config: TrainConfig, state: TrainingState, images: torch.Tensor, labels: torch.Tensor, rate: float
+) -> torch.Tensor:
+    """One step on this process's share of a batch: images (uint8, N x 3 x S x S) and labels (int64) on the device.
+
+    Returns (sum of the images' losses, correct images, images) of the whole batch, float64, on the device, without
+    waiting for it.
+    """
+    peers = state.peers
+    state.generator.manual_seed(mix(config.seed, state.step * peers.count + peers.rank))
+    set_learning_rate(state.optimizer, rate)
+    size = input_size(config, state.step, state.num_steps)
+    mixing = config.cutmix if state.step < (1 - _LAST_UNMIXED) * state.num_steps else 0.0
+    compute = partial(_compute, config, state, size, mixing)
+    if state.graphs is None or len(labels) != config.batch_size:
+        return compute(images, labels)
+    return state.graphs.run((size, mixing), compute, images, labels)
+
+
+def _compute(
+    config: TrainConfig, state: TrainingState, size: int, mixing: float, images: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """The step itself: only work on the device, the same whenever size, mixing and the number of images are."""
+    generator = state.generator
+    images = augment(
+        images, flip=config.flip, crop_padding=config.crop_padding, cutout=config.cutout, generator=generator
+    )
+    targets = labels
+    if mixing:
+        images, targets = cutmix(images, functional.one_hot(labels, state.model.num_classes), mixing, generator)
+    pixels = normalize(images, state.model.input_spec, size).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(state.device.type, state.precision, enabled=state.precision != torch.float32):
+        logits = state.network(pixels)
+    loss = functional.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing, reduction="sum")
+    correct = (logits.argmax(1) == labels).sum()
+    count = torch.full_like(loss, len(labels))
+    result = torch.stack([loss.detach(), correct, count]).double()
+    state.peers.total(result)
+    state.optimizer.zero_grad(set_to_none=True)
+    (loss * (state.peers.count / result[2].float())).backward()  # type: ignore[no-untyped-call]
+    if config.clip_norm:
+        torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
+    state.optimizer.step()
+    state.sums += result
+    return result
