@@ -19,7 +19,8 @@ def augment(
     if flip or crop_padding:
         images = _mirror_and_shift(images, flip, crop_padding, generator)
     if cutout:
-        images = images.masked_fill(_squares(images, cutout, generator), _GREY)
+        sides = torch.full((len(images),), float(cutout), device=images.device)
+        images = images.masked_fill(_squares(images, sides, generator), _GREY)
     return images
 
 
@@ -32,9 +33,9 @@ def cutmix(
     uniform in 0..1 before its edges are cut at the image's (Yun et al. 2019, with alpha 1).
     """
     count, side, device = len(images), images.shape[-1], images.device
-    other = torch.randperm(count, device=device, generator=generator)
-    chance = torch.rand(2, count, device=device, generator=generator)
-    sides = chance[0].sqrt() * side * (chance[1] < probability)
+    chance = torch.rand(3, count, device=device, generator=generator)
+    other = chance[0].argsort()
+    sides = chance[1].sqrt() * side * (chance[2] < probability)
     inside = _squares(images, sides, generator)
     share = inside.float().mean((1, 2, 3))[:, None]
     return torch.where(inside, images[other], images), targets * (1 - share) + targets[other] * share
@@ -66,11 +67,11 @@ def _mirror_and_shift(images: torch.Tensor, flip: bool, crop_padding: int, gener
     return changed.permute(0, 3, 1, 2)
 
 
-def _squares(images: torch.Tensor, sides: torch.Tensor | float, generator: torch.Generator) -> torch.Tensor:
-    """N x 1 x S x S, true inside a square of `sides` pixels around a uniform place of each image."""
+def _squares(images: torch.Tensor, sides: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """N x 1 x S x S, true inside a square around a uniform place of each image; sides: float32, N, in pixels."""
     count, side, device = len(images), images.shape[-1], images.device
     centre = torch.rand(2, count, 1, device=device, generator=generator) * side
-    half = torch.as_tensor(sides, device=device).view(-1, 1) / 2
+    half = sides[:, None] / 2
     position = torch.arange(side, device=device) + 0.5
     rows, columns = ((position - centre).abs() < half).unbind()
     return (rows[:, :, None] & columns[:, None, :])[:, None]

@@ -40,7 +40,7 @@ def test_each_preset_brings_its_own_settings(open_page, runs_dir, said):
     for name, value in preset_values("laptop").items():
         if name not in ("preset", "schedule", "progressive"):
             assert at.number_input(key=f"new_{name}_laptop").value == value, name
-    assert "5,400 training images" in said(at), "the shapes are fewer than the preset asks for"
+    assert "5,760 training images" in said(at), "the shapes are fewer than the preset asks for"
 
 
 def test_the_form_says_which_setting_is_out_of_its_limits(open_page, runs_dir):

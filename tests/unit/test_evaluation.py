@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.nn import functional
 
+from core.data.augment import shifted
 from core.data.images import ImageSet
 from core.data.shapes import make_shapes
-from core.evaluation import Evaluation, evaluate
+from core.evaluation import Evaluation, Views, evaluate
 from core.model import AlexNet
 from core.model.alexnet import normalize
 
@@ -87,3 +88,30 @@ def test_a_record_is_plain() -> None:
     assert record == {
         "loss": 0.5, "accuracy": 1.0, "per_class_accuracy": [1.0, None], "confusion": [[3, 0], [0, 0]]
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("views", "count"), [("flip", 2), ("flip-shift", 6)])
+def test_views_average_the_probabilities_of_changed_images(
+    model: AlexNet, images: ImageSet, views: Views, count: int
+) -> None:
+    shifts = (0, -1, 1) if count == 6 else (0,)
+    pixels = [shifted(images.images, shift, mirrored=m) for shift in shifts for m in (False, True)]
+    assert len(pixels) == count
+    with torch.inference_mode():
+        each = torch.stack([model(normalize(view, model.input_spec)).double().softmax(1) for view in pixels])
+    expected = functional.nll_loss(each.mean(0).log(), images.labels)
+    assert evaluate(model, images, views=views).loss == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_shares_of_several_processes_add_up(model: AlexNet, images: ImageSet) -> None:
+    """total sums over processes: here the other's part is known beforehand."""
+    whole = evaluate(model, images)
+    parts = [images.select(torch.arange(start, 13, 2)) for start in (0, 1)]
+    seen: list[torch.Tensor] = []
+    evaluate(model, parts[1], total=lambda values: seen.append(values.clone()) or values)
+    confusion, losses = seen
+    other = {confusion.shape: confusion, losses.shape: losses}
+    found = evaluate(model, parts[0], total=lambda values: values + other[values.shape])
+    np.testing.assert_array_equal(found.confusion, whole.confusion)
+    assert found.loss == pytest.approx(whole.loss, rel=1e-5)
+    assert found.accuracy == whole.accuracy

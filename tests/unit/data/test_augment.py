@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from core.data.augment import augment
+from core.data.augment import augment, cutmix, shifted
 
 SIDE = 9
 
@@ -91,3 +91,64 @@ def test_padding_wider_than_the_image_reaches_as_far_as_reflection_does() -> Non
 def test_one_pixel_survives() -> None:
     pixel = torch.full((3, 3, 1, 1), 7, dtype=torch.uint8)
     assert torch.equal(change(pixel), pixel)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_cutout_greys_one_square_of_each_image() -> None:
+    images = torch.full((200, 3, SIDE, SIDE), 7, dtype=torch.uint8)
+    changed = augment(images, flip=False, crop_padding=0, cutout=4, generator=seeded())
+    assert set(changed.unique().tolist()) == {7, 128}
+    sizes = set()
+    for image in changed:
+        assert torch.equal(image[0], image[1])
+        rows, columns = torch.nonzero(image[0] == 128, as_tuple=True)
+        height, width = (int(axis.max() - axis.min()) + 1 for axis in (rows, columns))
+        assert len(rows) == height * width  # a rectangle without holes
+        sizes.add((height, width))
+    assert max(sizes) == (4, 4)
+    assert min(sizes) < (3, 3)  # near an edge part of it lies outside
+    assert torch.equal(images, torch.full_like(images, 7))
+
+
+def test_cutout_changes_no_flip_and_no_crop() -> None:
+    images = draw(20)
+    plain, cut = (augment(images, flip=True, crop_padding=2, cutout=c, generator=seeded()) for c in (0, 3))
+    assert torch.equal(plain[cut != 128], cut[cut != 128])
+
+
+def test_cutmix_gives_pixels_and_target_in_the_same_share() -> None:
+    count = 300
+    values = torch.arange(count) % 250
+    images = values.to(torch.uint8)[:, None, None, None].expand(count, 3, SIDE, SIDE).contiguous()
+    targets = functional.one_hot(values, 250)
+    mixed, shares = cutmix(images, targets, 1.0, seeded())
+    torch.testing.assert_close(shares.sum(1), torch.ones(count))
+    for image, share in zip(mixed, shares, strict=True):
+        pixels = torch.bincount(image[0].flatten().long(), minlength=250) / SIDE**2
+        torch.testing.assert_close(pixels, share)
+    foreign = 1 - shares.gather(1, values[:, None])
+    assert foreign.min() < 0.05
+    assert foreign.max() > 0.7
+    assert 0.2 < foreign.mean() < 0.4  # uniform before the edges cut it
+
+
+def test_cutmix_happens_as_often_as_it_should() -> None:
+    images, targets = draw(2000), torch.eye(2000)
+    mixed, shares = cutmix(images, targets, 0.3, seeded())
+    untouched = shares.diagonal() == 1
+    assert torch.equal(mixed[untouched], images[untouched])
+    assert 0.65 < untouched.float().mean() < 0.78  # 0.7, and some rectangles of no pixel
+    same, whole = cutmix(images, targets, 0.0, seeded())
+    assert torch.equal(same, images)
+    assert torch.equal(whole, targets)
+
+
+def test_a_shifted_view_is_a_reflected_crop() -> None:
+    images = draw(3)
+    padded = functional.pad(images.float(), (2,) * 4, mode="reflect").to(torch.uint8)
+    assert torch.equal(shifted(images, 2, mirrored=False), padded[:, :, :SIDE, :SIDE])
+    assert torch.equal(shifted(images, -1, mirrored=True), padded[:, :, 3 : 3 + SIDE, 3 : 3 + SIDE].flip(3))
+    assert torch.equal(shifted(images, 0, mirrored=True), images.flip(3))

@@ -75,7 +75,7 @@ def test_too_few_images_are_refused(tmp_path: Path) -> None:
 def test_real_images(tmp_path: Path) -> None:
     tree = Path(os.environ["CIFAR10_FOLDER"])
     splits = load_data(make_config(data_source="folder", data_dir=tree, preset="laptop"), data_dir=tmp_path)
-    assert splits.counts() == {"train": 10_000, "val": 2_000, "test": 10_000}
-    assert class_counts(splits.train) == [1000] * 10
+    assert splits.counts() == {"train": 48_000, "val": 2_000, "test": 10_000}
+    assert class_counts(splits.train) == [4800] * 10
     assert splits.train.class_names[0] == "airplane"
     assert splits.notes == ()

@@ -17,7 +17,7 @@ from core.prediction import predict
 from core.runs.checkpoints import find_checkpoint, load_model, load_training_state
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
-from core.training import jobs, loop
+from core.training import graph, jobs, loop
 
 pytestmark = [
     pytest.mark.gpu,
@@ -72,6 +72,25 @@ def test_a_stop_and_a_resume_go_on_with_the_same_weights(
     assert jobs.wait(200)
     assert run.state is RunState.FINISHED, run.end
     np.testing.assert_allclose(losses(run), losses(whole), rtol=1e-3)  # convolutions on CUDA may add in any order
+
+
+def test_recorded_steps_are_the_steps_themselves(
+    runs_dir: Path, data_dir: Path, tiny_config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropout and augmentation are on: a replay must draw what the step would."""
+    config = tiny_config(device="cuda", precision="float32", num_epochs=4)
+    replays: list[int] = []
+    replay = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: replays.append(1) or replay(graph))
+    recorded = jobs.start(config, runs_dir=runs_dir, data_dir=data_dir, run_id="recorded")
+    assert jobs.wait(200)
+    assert recorded.state is RunState.FINISHED, recorded.end
+    assert len(replays) == 12 - graph._WARM_UP_STEPS
+    monkeypatch.setattr(graph, "_WARM_UP_STEPS", 1000)
+    eager = jobs.start(config, runs_dir=runs_dir, data_dir=data_dir, run_id="eager")
+    assert jobs.wait(200)
+    assert len(replays) == 12 - 3
+    np.testing.assert_allclose(losses(recorded), losses(eager), rtol=1e-3)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])

@@ -1,0 +1,91 @@
+"""core.training.distributed: two processes learn what one does, and stop together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.__main__ import main
+from core.runs.checkpoints import find_checkpoint
+from core.runs.metrics import MetricsReader
+from core.runs.run import Run, RunState, load_run
+from core.training.distributed import Peers, current, is_launched
+from tests.conftest import Wait
+
+ROOT = Path(__file__).resolve().parents[3]
+#: without chance, so that nothing but the sharing out differs; the last batch has one image: a process goes without
+SETTINGS = [
+    "--preset", "smoke", "--train-limit", "31", "--val-limit", "15", "--batch-size", "10", "--num-epochs", "2",
+    "--dropout", "0", "--no-flip", "--crop-padding", "0", "--precision", "float32", "--device", "cpu",
+    "--learning-rate", "1e-4",
+]  # fmt: skip
+
+
+def launch(runs_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "core"]
+    return subprocess.Popen(
+        [*command, "train", "--runs-dir", str(runs_dir), *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def metrics(run: Run) -> MetricsReader:
+    reader = MetricsReader(run.path)
+    reader.poll()
+    return reader
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(runs_dir: Path) -> None:
+    together = launch(runs_dir, *SETTINGS, "--run-id", "two")
+    output, _ = together.communicate(timeout=240)
+    assert together.returncode == 0, output
+    assert main(["train", "--runs-dir", str(runs_dir), *SETTINGS, "--run-id", "one"]) == 0
+    one, two = (load_run(runs_dir, name) for name in ("one", "two"))
+    assert two.state is RunState.FINISHED
+    assert two.environment["processes"] == 2
+    steps = [metrics(run).steps() for run in (one, two)]
+    assert steps[1]["step"].tolist() == list(range(1, 9))
+    torch.testing.assert_close(*(torch.tensor(table["loss"].to_numpy()) for table in steps), rtol=1e-3, atol=1e-3)
+    for alone, shared in zip(metrics(one).epochs(), metrics(two).epochs(), strict=True):
+        assert shared["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-3)
+        assert sum(map(sum, shared["val_confusion"])) == 15
+
+
+@pytest.mark.slow
+def test_a_stop_saves_once_and_ends_both(runs_dir: Path, wait_until: Wait) -> None:
+    settings = [*SETTINGS, "--num-epochs", "1000", "--run-id", "stopped"]
+    together = launch(runs_dir, *settings)
+    try:
+        wait_until(lambda: (runs_dir / "stopped").is_dir() and metrics(load_run(runs_dir, "stopped")).version > 1)
+        load_run(runs_dir, "stopped").request_stop()
+        output, _ = together.communicate(timeout=120)
+    finally:
+        together.send_signal(signal.SIGKILL)
+    run = load_run(runs_dir, "stopped")
+    assert run.state is RunState.STOPPED, output
+    assert find_checkpoint(run, "last").step == metrics(run).steps()["step"].iloc[-1]
+
+
+def test_shares_are_disjoint_and_whole() -> None:
+    indices = torch.arange(11)
+    parts = [Peers(rank, 3).share(indices) for rank in range(3)]
+    assert sorted(torch.cat(parts).tolist()) == indices.tolist()
+    assert [len(part) for part in parts] == [4, 4, 3]
+
+
+def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert not is_launched()
+    peers, values = current(), torch.ones(2)
+    assert (peers, peers.agree(True), peers.agree(False), peers.tell("x")) == (Peers(0, 1), True, False, "x")
+    assert peers.total(values) is values
+    assert torch.equal(values, torch.ones(2))
+    model = torch.nn.Linear(1, 1)
+    assert peers.connect(model, torch.device("cpu")) is model
