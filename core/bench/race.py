@@ -42,7 +42,7 @@ def race(plan: Plan, thread: ThreadPoolExecutor, ours: OurLoop, folder: Path) ->
         if plan.device.type == "cpu" and threads > 1:
             alone = stack.enter_context(prepared_thread(plan.config.model_copy(update={"num_threads": 1})))
             contenders["ours_one_thread"] = lambda: alone.submit(ours.burst).result()
-        interleave(contenders, 1)
+        interleave(contenders, plan.dropped)
         rounds = interleave(contenders, plan.repeats)
     found = _paces(plan, rounds, precision_name(precision), threads, original.threads)
     return _loops(found, original.workers), _utilisation(plan, found["ours"], max(rounds["product"]))

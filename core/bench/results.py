@@ -11,7 +11,7 @@ from core.bench.norm import NormTiming
 from core.config import TrainConfig
 
 METHOD = (
-    "Rates are the fastest of {repeats} rounds after one that is dropped (LRN: the fastest of {norm_rounds}); what is "
+    "Rates are the fastest of {repeats} rounds after {dropped} dropped (LRN: the fastest of {norm_rounds}); what is "
     "compared takes turns within each round. Latencies are medians of {latency_calls}. Ours: gather, augmentation, "
     "step, records and progress on disk, in a background thread set up as in a training; checkpoints and validation "
     "are left out. The original: a process of its own with the system's memory settings and our thread's priority, "
@@ -21,7 +21,7 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. config: of our training. steps: of a burst. repeats: rounds."""
+    """How much is measured. config: of our training. steps: of a burst. repeats, dropped: rounds, and those before."""
 
     config: TrainConfig
     device: torch.device
@@ -29,6 +29,7 @@ class Plan:
     steps: int
     original_steps: int
     matrix_size: int
+    dropped: int = 1
     original_batch: int = 100
     norm_batch: int = 32
     norm_rounds: int = 30

@@ -37,6 +37,7 @@ def tiny_plan() -> Plan:
         plan,
         config=plan.config.model_copy(update={"batch_size": 2}),
         steps=1,
+        dropped=0,
         matrix_size=32,
         original_batch=2,
         norm_batch=1,
