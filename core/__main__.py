@@ -1,4 +1,4 @@
-"""The command line: python -m core train | evaluate | predict | features | runs | bench."""
+"""The command line: python -m core train | evaluate | predict | features | runs | bench | pack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.arguments import Parser, add_checkpoint_flags, add_config_flags
+from core.arguments import Parser, add_checkpoint_flags, add_config_flags, add_features_flags, add_pack_flags
 from core.bench import command as bench
 from core.config import TrainConfig, make_config
 from core.data.images import ImageSet
@@ -27,9 +27,9 @@ from core.errors import ConfigError, CoreError, DataError
 from core.evaluation import Views, evaluate
 from core.follow import follow, summary
 from core.inspection.feature_maps import STAGES, feature_maps
-from core.model.alexnet import CONV_LAYERS
 from core.prediction import predict
 from core.runs.checkpoints import load_model
+from core.runs.pack import pack
 from core.runs.run import Run, RunState, list_runs, load_run
 from core.training import distributed, jobs
 from core.training.device import pick_device
@@ -100,7 +100,8 @@ def _leave_signals_to_the_first() -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
     model = load_model(run, options.which, pick_device(run.config))
-    data = load_data(run.config, data_dir=_DATA_DIR)
+    other = {"data_source": "folder", "data_dir": options.data_dir} if options.data_dir else {}
+    data = load_data(make_config(**run.config.to_json() | other), data_dir=_DATA_DIR)
     images: ImageSet = getattr(data, options.split)
     if images.class_names != model.class_names:
         raise DataError(
@@ -161,6 +162,17 @@ def _features(options: argparse.Namespace) -> int:
     return 0
 
 
+def _pack(options: argparse.Namespace) -> int:
+    run = load_run(options.runs_dir, options.run_id)
+    packed = pack(run, options.output, rank=options.rank, data_source=options.data_source)
+    num_bytes = sum(path.stat().st_size for path in packed.path.rglob("*") if path.is_file())
+    if options.json:
+        print(json.dumps({"output": str(options.output), "num_bytes": num_bytes}))
+    else:
+        _out.print(f"Run {run.id} in {options.output}: {num_bytes / 1e6:.1f} MB")
+    return 0
+
+
 def _runs(options: argparse.Namespace) -> int:
     runs = list_runs(options.runs_dir)
     for run in runs:
@@ -202,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
 
     test = command("evaluate", _evaluate, "Accuracy of a checkpoint, over all and per class.")
     add_checkpoint_flags(test)
+    test.add_argument("--data-dir", type=Path, default=None, help="a folder of images instead of the run's own")
     test.add_argument("--split", choices=("test", "val", "train"), default="test", help="which images (default: test)")
     test.add_argument(
         "--views", choices=get_args(Views), default="plain",
@@ -214,12 +227,10 @@ def _parser() -> argparse.ArgumentParser:
 
     look = command("features", _features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
     add_checkpoint_flags(look)
-    look.add_argument("--layer", required=True, choices=CONV_LAYERS, help="convolution layer")
-    look.add_argument("--stage", default="conv", choices=tuple(STAGES), help="where to look (default: conv)")
-    look.add_argument("--image", required=True, type=Path, help="the picture")
-    look.add_argument("--output", required=True, type=Path, help="the .npz file to write")
+    add_features_flags(look)
 
     command("runs", _runs, "List the runs, the newest first.")
+    add_pack_flags(command("pack", _pack, "Make a finished run small enough to travel: one compact checkpoint."))
     bench.add_flags(command("bench", bench.run, bench.HELP))
     return parser
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import types
+from pathlib import Path
 from typing import Any, NoReturn, Union, get_args, get_origin
 
-from core.config import PRESET_HELP, TrainConfig
+from core.config import PRESET_HELP, DataSource, TrainConfig
+from core.inspection.feature_maps import STAGES
+from core.model.alexnet import CONV_LAYERS
+from core.runs.pack import DEFAULT_RANK
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,6 +23,27 @@ class Parser(argparse.ArgumentParser):
 def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-id", required=True, help="the run")
     parser.add_argument("--which", choices=("best", "last"), default="best", help="its checkpoint (default: best)")
+
+
+def add_features_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--layer", required=True, choices=CONV_LAYERS, help="convolution layer")
+    parser.add_argument("--stage", default="conv", choices=tuple(STAGES), help="where to look (default: conv)")
+    parser.add_argument("--image", required=True, type=Path, help="the picture")
+    parser.add_argument("--output", required=True, type=Path, help="the .npz file to write")
+
+
+def add_pack_flags(parser: argparse.ArgumentParser) -> None:
+    sources = [source for source in get_args(DataSource) if source != "folder"]
+    parser.add_argument("--run-id", required=True, help="the finished run")
+    parser.add_argument("--output", required=True, type=Path, help="the folder to make, such as checkpoints/starter")
+    parser.add_argument(
+        "--rank", type=int, default=DEFAULT_RANK, metavar="N",
+        help=f"of the factors that stand for fc6 and fc7; 43 kB each (default: {DEFAULT_RANK})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data-source", choices=sources, default=None,
+        help="where others get the images; needed where the run was trained on a folder (default: as trained)",
+    )  # fmt: skip
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:

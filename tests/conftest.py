@@ -13,6 +13,7 @@ from PIL import Image
 
 from core.config import TrainConfig, make_config
 from core.data.shapes import make_shapes
+from core.runs.pack import pack
 from core.runs.run import Run
 from core.training import jobs
 
@@ -102,3 +103,9 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFac
     assert run.state == "finished", run.end
     yield run
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def packed_run(tmp_path_factory: pytest.TempPathFactory, trained_run: Run) -> Run:
+    """`trained_run` packed as if it had been trained on CIFAR-10, alone in its folder; tests only read it."""
+    return pack(trained_run, tmp_path_factory.mktemp("packed") / "shipped", rank=8, data_source="cifar10")

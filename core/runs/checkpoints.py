@@ -86,9 +86,7 @@ def save_checkpoint(
     for suffix, tensors in ((".safetensors", weights), (".train.safetensors", training_state)):
         file = name + suffix
         if tensors is not None and not (file in manifest["files"] and (folder / file).is_file()):
-            with replacing(folder / file) as temporary:
-                save_file(tensors, temporary)
-            manifest["files"][file] = {"size": (folder / file).stat().st_size, "sha256": _sha256(folder / file)}
+            manifest["files"][file] = write_tensors(folder / file, tensors)
     known = manifest.get("val_accuracy")
     manifest |= {
         "format_version": FORMAT_VERSION,
@@ -105,6 +103,13 @@ def save_checkpoint(
     for pointer in pointers:
         write_json(writer.run.path / f"{pointer}.json", {"manifest": f"{name}.json"})
     _prune(writer.run, before)
+
+
+def write_tensors(path: Path, tensors: Tensors) -> dict[str, Any]:
+    """Write `tensors` to `path`, whole or not at all; size and sha256 of the file, as a manifest lists it."""
+    with replacing(path) as temporary:
+        save_file(tensors, temporary)
+    return {"size": path.stat().st_size, "sha256": _sha256(path)}
 
 
 def available(run: Run) -> tuple[Which, ...]:

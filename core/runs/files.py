@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,6 +30,23 @@ def replacing(path: Path) -> Iterator[Path]:
         _rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder beside `path`; on leaving without error it becomes `path`, else it is deleted.
+
+    What is written into it has to be synced by its writer. Raises OSError, also where `path` is taken.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX, dir=path.parent))
+    try:
+        yield temporary
+        _make_readable(temporary, 0o777)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     _sync_folder(path.parent)
 
 
@@ -61,12 +79,12 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _make_readable(path: Path) -> None:
-    """mkstemp makes files that only their owner reads; give them the permissions that a plain open would."""
+def _make_readable(path: Path, mode: int = 0o666) -> None:
+    """tempfile makes what only its owner reads; give it the permissions that a plain open or mkdir would."""
     if os.name == "posix":
         mask = os.umask(0)
         os.umask(mask)
-        path.chmod(0o666 & ~mask)
+        path.chmod(mode & ~mask)
 
 
 def _rename(temporary: Path, path: Path) -> None:

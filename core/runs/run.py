@@ -96,6 +96,11 @@ class Run:
         return environment if isinstance(environment, dict) else {}
 
     @property
+    def is_packed(self) -> bool:
+        """Whether `core.runs.pack` made it: trained elsewhere, small enough to travel, none of this user's own runs."""
+        return isinstance((read_json(self.path / "config.json") or {}).get("packed"), dict)
+
+    @property
     def is_readable(self) -> bool:
         """Whether its settings can be read; a damaged run must not hide the others."""
         try:
@@ -218,13 +223,17 @@ def load_run(runs_dir: Path | str, run_id: str) -> Run:
 
 
 def list_runs(runs_dir: Path | str) -> list[Run]:
-    """All runs, the newest first. A folder that isn't a run is left out."""
+    """All runs, the newest first, packed ones after the user's own. A folder that isn't a run is left out."""
     root = Path(runs_dir)
     if not root.is_dir():
         return []
     found = [
-        path
+        Run(path)
         for path in root.iterdir()
         if RUN_ID.fullmatch(path.name) and not path.is_symlink() and (path / "config.json").is_file()
     ]
-    return [Run(path) for path in sorted(found, key=lambda path: (path / "config.json").stat().st_mtime, reverse=True)]
+
+    def rank(run: Run) -> tuple[bool, float]:  # a packed run's files are as new as the checkout that brought them
+        return not run.is_packed, (run.path / "config.json").stat().st_mtime
+
+    return sorted(found, key=rank, reverse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,9 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["evaluate", "--run-id", "a", "--split", "all"], "invalid choice: 'all'"),
         (["predict", "--run-id", "a"], "required: image"),
         (["predict", "x.png", "--run-id", "nobody"], "There is no run 'nobody'"),
+        (["pack", "--run-id", "a"], "required: --output"),
+        (["pack", "--run-id", "nobody", "--output", "x"], "There is no run 'nobody'"),
+        (["pack", "--run-id", "a", "--output", "x", "--data-source", "folder"], "invalid choice: 'folder'"),
         (["features", "--run-id", "a"], "required: --layer, --image, --output"),
         (["features", "--run-id", "a", "--layer", "conv9", "--image", "x", "--output", "y"], "invalid choice: 'conv9'"),
     ],
@@ -94,7 +98,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "features", "runs"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "features", "runs", "pack"])
 def test_help_explains_every_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
@@ -249,6 +253,40 @@ def test_evaluate_gives_the_numbers_of_the_training(
     assert found["val"]["accuracy"] == pytest.approx(summary["val_accuracy"])
     assert main(["evaluate", *trained]) == 0
     assert "circle" in capsys.readouterr().out
+
+
+def test_evaluate_takes_another_folder_of_the_same_classes(
+    trained: list[str], image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(image_tree, tmp_path / "copy")
+    for path in sorted((tmp_path / "copy" / "test").rglob("*.png"))[::2]:
+        path.unlink()
+    assert main(["evaluate", *trained, "--json", "--data-dir", "copy"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_images"] == 3
+    shutil.move("copy/train/star", "copy/train/moon")
+    shutil.rmtree("copy/test")
+    sentence = refused(["evaluate", *trained, "--data-dir", "copy"], capsys)
+    assert sentence.startswith("The data has the classes circle, cross, moon, the network circle, cross, star:")
+    assert "nowhere" in refused(["evaluate", *trained, "--data-dir", "nowhere"], capsys)
+
+
+def test_pack_makes_a_run_that_the_other_commands_read(
+    trained: list[str], image_tree: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["pack", *trained, "--output", "given/small", "--rank", "4"]
+    assert "'trained' was trained on a folder" in refused(arguments, capsys)
+    assert main([*arguments, "--data-source", "cifar10", "--json"]) == 0
+    packed = json.loads(capsys.readouterr().out)
+    assert packed["output"] == str(Path("given/small"))
+    files = [path.stat().st_size for path in Path("given/small").rglob("*.*")]
+    assert packed["num_bytes"] == sum(files) < 8_500_000
+    assert "given/small exists already" in refused([*arguments, "--data-source", "cifar10"], capsys)
+    small = ["--runs-dir", "given", "--run-id", "small"]
+    assert main(["predict", str(picture), *small]) == 0
+    assert main(["evaluate", *small, "--data-dir", str(image_tree)]) == 0
+    assert "circle" in capsys.readouterr().out
+    assert "'small' is finished" in refused(["train", "--resume", *small], capsys)
+    assert not (tmp_path / "given" / "small" / "run.lock").exists()
 
 
 def test_the_module_runs_as_a_program(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""A finished run made small enough to travel with the code: its settings, its curves, one compact checkpoint.
+
+A packed run is a run folder like any other, finished for good. `"packed"` in its config.json tells it from the runs of
+this user: the run it came from and the rank of its factors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from core.config import DataSource, TrainConfig, make_config
+from core.errors import ConfigError, RunError
+from core.runs.checkpoints import Checkpoint, Tensors, find_checkpoint, open_model, write_tensors
+from core.runs.compact import compact
+from core.runs.files import new_folder, read_json, replacing, write_json
+from core.runs.metrics import decode, segment_paths
+from core.runs.run import Run, RunState, check_run_id
+
+DEFAULT_RANK = 64
+MAX_RANK = 2048  # from here on the two factors of fc7 are no smaller than fc7
+
+
+def pack(run: Run, destination: Path, *, rank: int = DEFAULT_RANK, data_source: DataSource | None = None) -> Run:
+    """Write `run` and the weights of its best checkpoint as the new run folder `destination`, whole or not at all.
+
+    rank: of the factors that stand for fc6 and fc7; each unit costs 43 kB. data_source: where who gets it will find the
+    images, as no path of this machine is kept; by default that of the training.
+    Raises ConfigError for a bad rank or source, RunError where the run is not finished or `destination` is taken or
+    can't be written, CheckpointError where there are no weights.
+    """
+    if not 1 <= rank <= MAX_RANK:
+        raise ConfigError(f"rank: should be from 1 to {MAX_RANK:,}, got {rank}.")
+    check_run_id(destination.name)
+    if destination.exists():
+        raise RunError(f"{destination} exists already: name a new folder, or delete that one first.")
+    if run.state is not RunState.FINISHED:
+        raise RunError(f"Run {run.id!r} is {run.state.value}: only a finished run can be packed.")
+    config = _portable(run, data_source)
+    checkpoint = find_checkpoint(run, "best")
+    weights = compact(open_model(checkpoint).state_dict(), rank)
+    try:
+        with new_folder(destination) as folder:
+            _write_record(run, config, rank, folder)
+            _write_checkpoint(checkpoint, weights, folder)
+    except (OSError, SafetensorError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise RunError(f"{destination} can't be written: {cause}. Free some space or name another folder.") from error
+    return Run(destination)
+
+
+def _portable(run: Run, data_source: DataSource | None) -> TrainConfig:
+    """The settings without a path."""
+    source = data_source or run.config.data_source
+    if source == "folder":
+        raise ConfigError(
+            f"data_source: run {run.id!r} was trained on a folder, which stays on this machine; name a source that "
+            "others have, such as cifar10."
+        )
+    return make_config(**run.config.to_json() | {"data_source": source, "data_dir": None})
+
+
+def _write_record(run: Run, config: TrainConfig, rank: int, folder: Path) -> None:
+    """All but the weights. What was said of this machine's files (notes, reasons) stays here."""
+    packed = {"run_id": run.id, "rank": rank}
+    content = {"config": config.to_json(), "environment": run.environment, "packed": packed}
+    write_json(folder / "config.json", content)
+    write_json(folder / "data.json", run.data | {"notes": []})
+    with replacing(folder / "metrics-0001.jsonl") as temporary:
+        temporary.write_bytes(_metrics(run))
+    # Another machine's pace must not be taken for this one's.
+    progress = replace(run.progress, message="", images_per_second=0.0, eta_seconds=0.0)
+    write_json(folder / "progress.json", asdict(progress))
+    end = run.end or {}
+    write_json(folder / "end.json", {name: end.get(name) for name in ("state", "at", "test_accuracy")} | {"reason": ""})
+
+
+def _write_checkpoint(checkpoint: Checkpoint, weights: Tensors, folder: Path) -> None:
+    """`weights` under the name and manifest of `checkpoint`, as best and last: there is nothing to resume from."""
+    name = checkpoint.name
+    (folder / "checkpoints").mkdir()
+    file = f"{name}.safetensors"
+    files = {file: write_tensors(folder / "checkpoints" / file, weights)}
+    manifest = read_json(checkpoint.run.path / "checkpoints" / f"{name}.json") or {}
+    write_json(folder / "checkpoints" / f"{name}.json", manifest | {"files": files})
+    for pointer in ("best", "last"):
+        write_json(folder / f"{pointer}.json", {"manifest": f"{name}.json"})
+
+
+def _metrics(run: Run) -> bytes:
+    """All attempts as one segment, which a reader takes in as it did the many; without ends, and damaged lines."""
+    lines = [line for path in segment_paths(run.path) for line in path.read_bytes().splitlines()]
+    records = ((line, decode(line)) for line in lines)
+    return b"".join(line + b"\n" for line, record in records if record and record.get("event") != "end")
