@@ -13,6 +13,10 @@ class DataError(CoreError):
     """A data set can't be found, read or downloaded."""
 
 
+class DataMissingError(DataError):
+    """A known data set is not on this computer yet; a run on it would fetch it."""
+
+
 class ImageError(CoreError, ValueError):
     """An image can't be read, or is too large."""
 

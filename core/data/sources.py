@@ -10,7 +10,7 @@ from core.data.cifar10 import is_here, load_cifar10
 from core.data.folder import count_folder, load_folder
 from core.data.images import DataSplits, ImageSet, Progress, balanced_limit, no_progress, require_usable, split_off
 from core.data.shapes import make_shapes
-from core.errors import DataError
+from core.errors import DataMissingError
 
 NUM_SHAPES_TRAIN = 6_000
 NUM_SHAPES_TEST = 1_000
@@ -33,9 +33,12 @@ def load_data(config: TrainConfig, *, data_dir: Path, progress: Progress = no_pr
 
 
 def load_test_images(config: TrainConfig, *, data_dir: Path) -> ImageSet:
-    """The test set alone, for looking at: nothing is downloaded. Raises DataError where it isn't on this computer."""
+    """The test set alone, for looking at: nothing is downloaded.
+
+    Raises DataMissingError where CIFAR-10 isn't on this computer yet, DataError where a set is gone or damaged.
+    """
     if config.data_source == "cifar10" and not is_here(config.data_dir or data_dir):
-        raise DataError(
+        raise DataMissingError(
             "CIFAR-10 is not on this computer yet: start a run on it to fetch it, or upload a picture of your own."
         )
     test = _load(config, data_dir, no_progress)[1]

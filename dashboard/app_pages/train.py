@@ -6,6 +6,7 @@ from core.runs.run import Run, list_runs
 from dashboard import state
 from dashboard.components.live_run import live_run
 from dashboard.components.new_run import new_run
+from dashboard.components.packed_run import packed_run
 from dashboard.components.run_table import run_table
 from dashboard.paths import runs_dir
 
@@ -14,7 +15,7 @@ _WATCH_SECONDS = 3.0
 
 
 def shown_run(runs: list[Run]) -> Run | None:
-    """The run that was chosen, else one that trains, else the newest."""
+    """The run that was chosen, else one that trains, else the newest of the user's own, else a packed one."""
     chosen = state.selected_run()
     ranked = sorted(runs, key=lambda run: (run.id != chosen, not run.state.is_active))
     return next(iter(ranked), None)
@@ -36,15 +37,19 @@ if message := state.take_message():
     st.warning(message)
 runs = list_runs(runs_dir())
 run = shown_run(runs)
-if run is None:
+is_first_visit = all(run.is_packed for run in runs)
+if is_first_visit:
     st.markdown("Watch the 2012 AlexNet learn. Synthetic shapes need no download; the first run takes about a minute.")
-form = st.expander("New run", icon=":material/add:", expanded=run is None, key=state.NEW_RUN, on_change="rerun")
+form = st.expander("New run", icon=":material/add:", expanded=is_first_visit, key=state.NEW_RUN, on_change="rerun")
 if form.open:
     with form:
         new_run()
 if run is not None:
     now = run.state
+    if run.is_packed:
+        packed_run(run)
     st.fragment(live_run, run_every=_TICK_SECONDS if now.is_active else None)(run, now)
-    st.markdown("#### Runs")
-    run_table(runs)
+    if not is_first_visit:
+        st.markdown("#### Runs")
+        run_table(runs)
 watch(signature(runs))

@@ -4,8 +4,9 @@ import streamlit as st
 from PIL import Image
 
 from core.config import TrainConfig
+from core.data.example import EXAMPLE_LABEL, example_image
 from core.data.uploads import decode_image
-from core.errors import CoreError, ImageError
+from core.errors import CoreError, DataMissingError, ImageError
 from dashboard import cache, state
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -24,7 +25,12 @@ def image_picker(config: TrainConfig, *, several: bool = False) -> list[Chosen]:
             persist_state="session",
         )  # fmt: skip
         if source == _TEST:
-            return _from_test_set(config)
+            try:
+                return _from_test_set(config)
+            except CoreError as error:
+                problem = error
+    if source == _TEST:
+        return _without_test_set(problem)
     if source == _CAMERA:
         shot = st.camera_input("Take a picture", key=state.CAMERA, label_visibility="collapsed")
         return _decode([(shot.name, shot.getvalue())] if shot else [], "Allow the camera, then take a picture.")
@@ -48,11 +54,7 @@ def _uploaded(several: bool) -> list[Chosen]:
 
 
 def _from_test_set(config: TrainConfig) -> list[Chosen]:
-    try:
-        images = cache.test_images(config)
-    except CoreError as error:
-        error_box(error)
-        return []
+    images = cache.test_images(config)
     name = st.selectbox("Class", [_ANY, *images.class_names], key=state.IMAGE_CLASS, bind="query-params", width=200)
     indices = range(len(images)) if name == _ANY else images.indices_of(name).tolist()
     if not indices:
@@ -67,6 +69,15 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
     index = indices[int(position)]
     title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
     return [Chosen(title, Image.fromarray(images.image(index)), images.label(index))]
+
+
+def _without_test_set(problem: CoreError) -> list[Chosen]:
+    """A photograph to go on with where the test set was never here; where it is gone or damaged, the problem."""
+    if not isinstance(problem, DataMissingError):
+        error_box(problem)
+        return []
+    st.info(f"{problem} Until then, here is a photograph of a cat.", icon=":material/photo:")
+    return [Chosen("example photograph", example_image(), EXAMPLE_LABEL)]
 
 
 def _decode(files: list[tuple[str, bytes]], advice: str) -> list[Chosen]:

@@ -38,7 +38,8 @@ def checkpoint_picker() -> Checkpoint | None:
 def _about(checkpoint: Checkpoint) -> str:
     run = checkpoint.run
     weights = f"weights after step {checkpoint.step:,}" if checkpoint.step else "untrained weights, saved before step 1"
-    words = [f"Run {run.state.value}", data_name(run), weights]
+    origin = "Shipped with the project" if run.is_packed else f"Run {run.state.value}"
+    words = [origin, data_name(run), weights]
     if checkpoint.val_accuracy is not None:
         words.append(f"validation accuracy {checkpoint.val_accuracy:.1%}")
     return " · ".join(words)

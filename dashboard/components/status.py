@@ -29,13 +29,17 @@ def status_line(run: Run, state: RunState) -> None:
 
 
 def data_name(run: Run) -> str:
+    """Name and size of the run's data."""
+    counts = run.data.get("counts")
+    return f"{source_name(run)}, {counts['train']:,} training images" if counts else source_name(run)
+
+
+def source_name(run: Run) -> str:
     """The run's data as a person would say it; synthetic images are always called so."""
-    config, data = run.config, run.data
-    name = {"cifar10": "CIFAR-10", "shapes": "synthetic shapes", "folder": ""}[config.data_source]
-    if config.data_dir is not None and not name:
-        name = config.data_dir.name
-    counts = data.get("counts")
-    return f"{name}, {counts['train']:,} training images" if counts else name
+    config = run.config
+    if config.data_dir is not None and config.data_source == "folder":
+        return config.data_dir.name
+    return "CIFAR-10" if config.data_source == "cifar10" else "synthetic shapes"
 
 
 def progress_line(progress: Progress) -> str:

@@ -1,0 +1,96 @@
+"""A run that came with the project: shown at the first visit, later behind the own runs, never written to."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from core.runs.run import Run
+
+END = {"state": "stopped", "reason": ""}
+
+
+@pytest.fixture
+def shipped(runs_dir, packed_run):
+    """The packed run in a folder to which runs can be added, with its card."""
+    run = Run(runs_dir / packed_run.id)
+    shutil.copytree(packed_run.path, run.path)
+    (run.path / "README.md").write_text("# Card")
+    return run
+
+
+def test_the_first_visit_shows_the_form_and_below_it_the_shipped_run(open_page, shipped, said):
+    at = open_page(shipped.path.parent)
+    assert not at.exception
+    assert "the first run takes about a minute" in said(at)
+    assert not at.button(key="start").disabled, "the form is open"
+    assert "A trained network to start with" in said(at)
+    assert "trained on CIFAR-10." in said(at)
+    assert "`runs/shipped/README.md`" in said(at)
+    assert [link.label for link in at.page_link] == ["Let it predict", "Look inside it"]
+    assert "**shipped**" in said(at)
+    assert [chart.proto.component_name for chart in at.get("bidi_component")] == ["alexnet_live_chart"]
+    assert "Classes after epoch 2" in said(at)
+    assert not {"stop", "resume"} & {button.key for button in at.button}
+    assert not at.dataframe, "a table of one run that is not the user's says nothing"
+
+
+def test_the_users_own_run_comes_first_and_the_shipped_one_stays_in_reach(
+    open_page, write_run, shipped, trained_run, said
+):
+    write_run("mine", end=END, weights_of=trained_run)
+    (shipped.path / "config.json").touch()  # as new as a checkout
+    at = open_page(shipped.path.parent)
+    assert not at.exception
+    assert "**mine**" in said(at)
+    assert "A trained network" not in said(at)
+    assert "the first run takes" not in said(at)
+    assert at.dataframe[0].value["run_id"].tolist() == ["mine", "shipped"]
+    at = open_page(shipped.path.parent, run="shipped")
+    assert "A trained network to start with" in said(at)
+    assert "start" not in {button.key for button in at.button}, "the form is folded away"
+    for page in ("predict", "feature_maps"):
+        at = open_page(shipped.path.parent, page)
+        assert at.selectbox(key="run").options == ["mine", "shipped"]
+        assert at.selectbox(key="run").value == "mine"
+        at.selectbox(key="run").set_value("shipped").run()
+        assert not at.exception
+        assert "Shipped with the project · CIFAR-10, " in said(at)
+
+
+@pytest.mark.parametrize("page", ["predict", "feature_maps"])
+def test_without_the_test_set_a_photograph_is_shown(open_page, packed_run, page):
+    at = open_page(packed_run.path.parent, page)
+    assert not at.exception
+    assert not at.error
+    assert at.info[0].value.startswith("CIFAR-10 is not on this computer yet")
+    assert at.info[0].value.endswith("Until then, here is a photograph of a cat.")
+    captions = [caption for image in at.image for caption in image.captions]
+    if page == "predict":
+        assert captions == ["example photograph", "What the network sees, 227 × 227"]
+        assert "it is cat" in at.markdown[0].value, "its class is known"
+    else:
+        assert "What the network sees" in captions
+        assert len(at.get("bidi_component")) == 1
+    at.segmented_control(key="from").set_value("Upload").run()
+    assert not at.exception
+    assert "Choose a picture of your own" in at.info[0].value
+
+
+def test_looking_writes_nothing(open_page, packed_run):
+    def listing():
+        return {path: path.stat().st_mtime_ns for path in [packed_run.path, *packed_run.path.rglob("*")]}
+
+    before = listing()
+    for page in ("train", "predict", "feature_maps", "architecture"):
+        assert not open_page(packed_run.path.parent, page).exception
+    assert listing() == before
+
+
+def test_the_same_picture_gives_the_same_answer_as_core(open_page, packed_run):
+    from core import load_model, predict
+    from core.data.example import example_image
+
+    (expected,) = predict(load_model(packed_run), [example_image()])
+    at = open_page(packed_run.path.parent, "predict")
+    assert at.markdown[0].value.startswith(f"### {expected.label} · {np.max(expected.probabilities):.1%}")
