@@ -108,10 +108,10 @@ def _rate(folder: Path) -> float:
     (run,) = list_runs(folder)
     reader = MetricsReader(run.path)
     reader.poll()
-    before = len(reader.steps())
+    before = len(reader.steps()["step"])
     time.sleep(_WINDOW_SECONDS)
     reader.poll()
-    return float(reader.steps()["images_per_second"].iloc[before:].median())
+    return float(np.median(reader.steps()["images_per_second"][before:]))
 
 
 def _pages_beside_training(folder: Path) -> dict[str, object]:

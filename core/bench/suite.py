@@ -38,9 +38,8 @@ def make_plan(device: str, repeats: int) -> Plan:
     config = make_config(preset="standard", device=device, checkpoint_seconds=_NO_SAVING)
     found = pick_device(config)
     if found.type == "cuda":
-        config = config.model_copy(update={"batch_size": 512})
         return Plan(config, found, repeats, steps=98, original_steps=40, matrix_size=8192)
-    config = config.model_copy(update={"batch_size": 128})
+    config = make_config(preset="laptop", device=device, progressive=False, checkpoint_seconds=_NO_SAVING)
     return Plan(config, found, repeats, steps=2, original_steps=1, matrix_size=2048)
 
 

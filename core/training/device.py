@@ -93,7 +93,9 @@ def release_memory() -> None:
 def _lower_priority() -> None:
     """Let pages come before training on a busy CPU. Only Linux gives single threads a priority."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _WORKER_NICENESS)
+        thread = threading.get_native_id()
+        niceness = os.getpriority(os.PRIO_PROCESS, thread)  # a user may not make it less again
+        os.setpriority(os.PRIO_PROCESS, thread, max(niceness, _WORKER_NICENESS))
 
 
 def memory_in_use(device: torch.device) -> int:

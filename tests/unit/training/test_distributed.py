@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from core.__main__ import main
 from core.runs.checkpoints import find_checkpoint
 from core.runs.metrics import MetricsReader
-from core.runs.run import Run, RunState, load_run
+from core.runs.run import Run, RunState, list_runs, load_run
 from core.training.distributed import Peers, current, is_launched
 from tests.conftest import Wait
 
@@ -52,7 +51,7 @@ def test_two_processes_learn_what_one_does(runs_dir: Path) -> None:
     assert two.environment["processes"] == 2
     steps = [metrics(run).steps() for run in (one, two)]
     assert steps[1]["step"].tolist() == list(range(1, 9))
-    torch.testing.assert_close(*(torch.tensor(table["loss"].to_numpy()) for table in steps), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(*(torch.tensor(columns["loss"]) for columns in steps), rtol=1e-3, atol=1e-3)
     for alone, shared in zip(metrics(one).epochs(), metrics(two).epochs(), strict=True):
         assert shared["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-3)
         assert sum(map(sum, shared["val_confusion"])) == 15
@@ -63,14 +62,15 @@ def test_a_stop_saves_once_and_ends_both(runs_dir: Path, wait_until: Wait) -> No
     settings = [*SETTINGS, "--num-epochs", "1000", "--run-id", "stopped"]
     together = launch(runs_dir, *settings)
     try:
-        wait_until(lambda: (runs_dir / "stopped").is_dir() and metrics(load_run(runs_dir, "stopped")).version > 1)
+        wait_until(lambda: any(len(metrics(run).steps()["step"]) for run in list_runs(runs_dir)))
         load_run(runs_dir, "stopped").request_stop()
         output, _ = together.communicate(timeout=120)
     finally:
-        together.send_signal(signal.SIGKILL)
+        together.kill()
+        together.communicate()
     run = load_run(runs_dir, "stopped")
     assert run.state is RunState.STOPPED, output
-    assert find_checkpoint(run, "last").step == metrics(run).steps()["step"].iloc[-1]
+    assert find_checkpoint(run, "last").step == metrics(run).steps()["step"][-1]
 
 
 def test_shares_are_disjoint_and_whole() -> None:
