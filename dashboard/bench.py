@@ -1,6 +1,6 @@
 """What watching costs a training on this computer, and what a training costs the pages: python -m dashboard.bench
 
-Chromium (or Chrome) and requirements-dev.txt are needed. Takes about eight minutes; the training is on drawn shapes.
+Chromium (or Chrome) and requirements-dev.txt are needed. Takes about six minutes; the training is on drawn shapes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from core.runs.run import list_runs
 from core.training import jobs
 from dashboard.paths import ROOT
 
-_PAIRS = 5  # of a window without and one with a page that watches
+_PAIRS = 3  # of a window without and one with a page that watches
 _WINDOW_SECONDS = 25.0
 _SETTLE_SECONDS = 4.0
 _SCRIPT_RUNS = 100
