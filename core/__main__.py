@@ -57,24 +57,35 @@ def _train(options: argparse.Namespace) -> int:
     given = {name: None if value == "all" else value for name, value in given.items()}
     if distributed.is_launched():
         distributed.join()
-        if not distributed.current().is_first:
-            _leave_signals_to_the_first()
-            jobs.assist(options.runs_dir, data_dir=_DATA_DIR)
-            return 0
-    if options.resume:
-        if given or options.run_id is None:
-            raise ConfigError("--resume goes with --run-id, and with no setting: a run goes on as it was started.")
-        run = jobs.resume(load_run(options.runs_dir, options.run_id), data_dir=_DATA_DIR)
-    else:
-        run = jobs.start(make_config(**given), runs_dir=options.runs_dir, data_dir=_DATA_DIR, run_id=options.run_id)
+    if not distributed.current().is_first:
+        _leave_signals_to_the_first()
+        jobs.assist(options.runs_dir, data_dir=_DATA_DIR)
+        distributed.leave()
+        return 0
+    try:
+        run = _begin(options, given)
+    except CoreError:
+        distributed.current().tell(None)
+        raise
     stopped = _stop_on_signals(run)
     follow(run, _out, quiet=options.json)
     jobs.wait()
+    if run.state is not RunState.FAILED:  # else another process may be gone, and never answer
+        distributed.leave()
     if options.json:
         print(json.dumps(summary(run)))
     if run.state is RunState.FAILED:
         raise SystemExit(f"Run {run.id} failed: {(run.end or {}).get('reason')}")
     return 130 if stopped.is_set() and run.state is RunState.STOPPED else 0
+
+
+def _begin(options: argparse.Namespace, given: dict[str, Any]) -> Run:
+    """Start or resume the run that the command line asks for."""
+    if not options.resume:
+        return jobs.start(make_config(**given), runs_dir=options.runs_dir, data_dir=_DATA_DIR, run_id=options.run_id)
+    if given or options.run_id is None:
+        raise ConfigError("--resume goes with --run-id, and with no setting: a run goes on as it was started.")
+    return jobs.resume(load_run(options.runs_dir, options.run_id), data_dir=_DATA_DIR)
 
 
 def _stop_on_signals(run: Run) -> threading.Event:

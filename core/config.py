@@ -145,6 +145,16 @@ def preset_values(preset: Preset) -> dict[str, Any]:
     return {"preset": preset, **_PRESET_VALUES[preset]}
 
 
+def read_config(record: dict[str, Any]) -> TrainConfig:
+    """The config that `to_json` wrote. A field that is younger than the record has its own default, not the preset's:
+    a run goes on as it was started. Raises ConfigError as make_config does.
+    """
+    try:
+        return TrainConfig(**record)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from error
+
+
 def make_config(**values: Any) -> TrainConfig:
     """A TrainConfig from a preset's defaults and the given fields.
 
@@ -153,10 +163,7 @@ def make_config(**values: Any) -> TrainConfig:
     preset = values.get("preset", "smoke")
     if preset not in PRESETS:
         raise ConfigError(f"preset: {preset!r} is not one of {', '.join(PRESETS)}.")
-    try:
-        return TrainConfig(**{**preset_values(preset), **values})
-    except ValidationError as error:
-        raise ConfigError(_sentence(error)) from error
+    return read_config({**preset_values(preset), **values})
 
 
 def _sentence(error: ValidationError) -> str:

@@ -55,8 +55,8 @@ def _watched_training(folder: Path) -> dict[str, object]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
         _start(page, url)
-        for _ in range(_PAIRS):
-            for address, rates in (("about:blank", away), (url, watched)):
+        for pair in range(_PAIRS):
+            for address, rates in (("about:blank", away), (url, watched))[:: -1 if pair % 2 else 1]:
                 page.goto(address)
                 time.sleep(_SETTLE_SECONDS)
                 rates.append(_rate(folder))
@@ -84,6 +84,7 @@ def _server(folder: Path) -> Iterator[str]:
                 urllib.request.urlopen(f"{url}/_stcore/health", timeout=5).close()
                 break
             except urllib.error.URLError:
+                assert process.poll() is None, "the server ended by itself"
                 time.sleep(0.1)
         yield url
     finally:

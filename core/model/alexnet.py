@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import nn
@@ -161,13 +161,13 @@ def normalize(images: torch.Tensor, spec: InputSpec, size: int = INPUT_SIZE) -> 
     return stretch @ (x @ stretch.T)
 
 
-@lru_cache(maxsize=16)  # a copy to a GPU in each step would make the step wait
+@cache  # a copy to a GPU in each step would make the step wait; a CUDA graph reads these as long as it lives
 @torch.inference_mode(False)  # else the first caller decides whether training may use it
 def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
     return torch.tensor(values, device=device).view(1, 3, 1, 1)
 
 
-@lru_cache(maxsize=16)
+@cache
 @torch.inference_mode(False)
 def _bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
     """target x source: row i holds the weights of target pixel i, obtained from interpolate itself."""

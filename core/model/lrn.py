@@ -10,6 +10,7 @@ a pixel's C channels side by side, as they lie in memory in channels_last layout
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -44,14 +45,18 @@ def implementation(x: torch.Tensor, size: int) -> ModuleType:
 
 @cache
 def _kernel(device: str) -> ModuleType | None:
-    """The compiled kernel for a kind of device; None where there is none, or its compiler is not installed."""
-    compiler, module = _KERNELS.get(device, ("", ""))
-    try:
-        return import_module(module) if compiler else None
-    except ModuleNotFoundError as error:
-        if error.name != compiler:
-            raise
+    """The compiled kernel for a kind of device, tried once; None where there is none or it doesn't work here."""
+    if device not in _KERNELS:
         return None
+    compiler, module = _KERNELS[device]
+    try:
+        kernel = import_module(module)
+        kernel.forward(torch.ones(1, 5, device=device), 5, 1e-5, 2.0)
+    except (ImportError, RuntimeError) as error:  # not installed, too old for another package, no C compiler, no cache
+        if getattr(error, "name", None) != compiler:
+            warnings.warn(f"LRN is computed without {compiler}, which doesn't work here: {error}", stacklevel=2)
+        return None
+    return kernel
 
 
 class _LocalResponseNorm(torch.autograd.Function):

@@ -40,7 +40,12 @@ def _share_out(kernel: Callable[..., None], inputs: tuple[torch.Tensor, ...], sc
     bounds = np.linspace(0, len(x), threads + 1, dtype=np.int64)
     parts = [[array[begin:end] for array in arrays] for begin, end in itertools.pairwise(bounds)]
     constants = np.float32(scale), np.float32(k)
-    others = [_pool(threads).submit(kernel, *part, *constants) for part in parts[1:]]
+    others = []
+    for part in parts[1:]:
+        try:
+            others.append(_pool(threads).submit(kernel, *part, *constants))
+        except RuntimeError:  # the interpreter is about to end and starts no more work, but a run wants to be saved
+            kernel(*part, *constants)
     kernel(*parts[0], *constants)
     for other in others:
         other.result()

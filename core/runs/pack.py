@@ -52,14 +52,16 @@ def pack(run: Run, destination: Path, *, rank: int = DEFAULT_RANK, data_source: 
 
 
 def _portable(run: Run, data_source: DataSource | None) -> TrainConfig:
-    """The settings without a path."""
+    """The settings without what only this machine has."""
     source = data_source or run.config.data_source
     if source == "folder":
         raise ConfigError(
             f"data_source: run {run.id!r} was trained on a folder, which stays on this machine; name a source that "
             "others have, such as cifar10."
         )
-    return make_config(**run.config.to_json() | {"data_source": source, "data_dir": None})
+    return make_config(
+        **run.config.to_json() | {"data_source": source, "data_dir": None, "device": "auto", "num_threads": 0}
+    )
 
 
 def _write_record(run: Run, config: TrainConfig, rank: int, folder: Path) -> None:

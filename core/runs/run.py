@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from core.config import TrainConfig, make_config
+from core.config import TrainConfig, read_config
 from core.errors import ConfigError, RunError
 from core.runs.files import read_json, write_json
 
@@ -85,7 +85,7 @@ class Run:
     def config(self) -> TrainConfig:
         """The settings that the run was started with. Raises RunError where they can't be read."""
         try:
-            return make_config(**self._record()["config"])
+            return read_config(self._record()["config"])
         except ConfigError as error:
             raise RunError(f"The config.json of run {self.id!r} can't be used: {error}") from error
 

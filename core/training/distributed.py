@@ -83,14 +83,18 @@ def join() -> None:
     if torch.cuda.is_available():
         local_rank, num_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
         if local_rank >= num_gpus:
-            raise ConfigError(f"Process {local_rank} of this machine has no GPU of its own: start at most {num_gpus}.")
+            raise ConfigError(
+                f"Process {local_rank} of this machine has no GPU of its own: start at most {num_gpus}, or set "
+                "CUDA_VISIBLE_DEVICES to nothing to train on CPUs."
+            )
         torch.cuda.set_device(local_rank)
     distributed.init_process_group()
 
 
 def leave() -> None:
-    """The end of the common work."""
-    distributed.destroy_process_group()
+    """The end of the common work, if there was any."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 class SilentWriter(RunWriter):

@@ -61,11 +61,13 @@ class StepGraphs:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
         images, labels = images.clone(), labels.clone()
+        stream = torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 result = compute(images, labels)
         except RuntimeError as error:
             self._refused = True
+            torch.cuda.set_stream(stream)  # a capture that fails at its end doesn't come back by itself
             warnings.warn(f"The step can't be recorded as a CUDA graph ({error}); it runs without.", stacklevel=2)
             return None
         return _Captured(graph, images, labels, result)

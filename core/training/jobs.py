@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 
 from core.config import TrainConfig
-from core.errors import CoreError, RunError, RunLockedError, StopRequested
+from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
 from core.training.device import device_name, pick_device, pick_precision, precision_name, release_memory
@@ -33,7 +33,7 @@ def start(config: TrainConfig, *, runs_dir: Path, data_dir: Path, run_id: str | 
     Raises RunLockedError while another run trains in this process, RunError for a bad or taken run_id, ConfigError
     where the device isn't there.
     """
-    device = pick_device(config)
+    device = _usable_device(config)
     with _lock:
         _refuse_second()
         run = create_run(runs_dir, config, _environment(config, device), run_id)
@@ -52,14 +52,16 @@ def resume(run: Run, *, data_dir: Path) -> Run:
         state = run.state
         if not state.can_resume:
             raise RunError(f"Run {run.id!r} is {state.value}: only a stopped, failed or interrupted run can go on.")
-        pick_device(run.config)
+        _usable_device(run.config)
         _launch(run, data_dir)
         return run
 
 
 def assist(runs_dir: Path, *, data_dir: Path) -> None:
     """Train together with the first process, which starts or resumes a run and tells here which; returns at its end."""
-    train(SilentWriter(load_run(runs_dir, current().tell(None))), data_dir)
+    run_id = current().tell(None)
+    if run_id is not None:  # else the first has said what is wrong
+        train(SilentWriter(load_run(runs_dir, run_id)), data_dir)
 
 
 def active() -> Run | None:
@@ -73,6 +75,13 @@ def wait(timeout: float | None = None) -> bool:
         return True
     _thread.join(timeout)
     return not _thread.is_alive()
+
+
+def _usable_device(config: TrainConfig) -> torch.device:
+    """The device of `config`. Raises ConfigError where it isn't there, or a batch is too small to be shared out."""
+    if config.batch_size < current().count:
+        raise ConfigError(f"batch_size: {config.batch_size} images can't be shared out to {current().count} processes.")
+    return pick_device(config)
 
 
 def _refuse_second() -> None:

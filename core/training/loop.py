@@ -11,13 +11,14 @@ import torch
 from core.config import TrainConfig
 from core.data.images import DataSplits, ImageSet, Progress
 from core.data.sources import load_data
-from core.errors import ConfigError, DataError, StopRequested
+from core.errors import DataError, StopRequested
 from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
 from core.runs.checkpoints import Which, available, load_model
 from core.runs.run import RunState
 from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
+from core.training.distributed import current
 from core.training.optimizer import learning_rate
 from core.training.state import TrainingState, begin, diverged, mix, require_finite, save
 from core.training.step import training_step
@@ -47,10 +48,6 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         precision=precision_name(state.precision),
         threads=threads,
     )
-    if config.batch_size < state.peers.count:
-        raise ConfigError(
-            f"batch_size: {config.batch_size} images can't be shared out to {state.peers.count} processes."
-        )
     is_new = state.peers.tell(not available(writer.run))
     if is_new:
         save(writer, state)
@@ -211,7 +208,7 @@ def _record_data(writer: RunWriter, data: DataSplits) -> None:
 
 def _loading_progress(writer: RunWriter) -> Progress:
     def report(done: int, total: int, message: str) -> None:
-        if writer.stop_requested():
+        if writer.stop_requested() and current().count == 1:  # of several, none may leave alone
             raise StopRequested("Stopped while loading the images.")
         writer.report(phase="loading", message=message, loaded=done / total if total else 0.0)
 

@@ -49,7 +49,7 @@ if run is not None:
     if run.is_packed:
         packed_run(run)
     st.fragment(live_run, run_every=_TICK_SECONDS if now.is_active else None)(run, now)
-    if not is_first_visit:
+    if len(runs) > 1 or not is_first_visit:
         st.markdown("#### Runs")
         run_table(runs)
 watch(signature(runs))

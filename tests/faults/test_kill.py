@@ -202,3 +202,23 @@ def test_kills_while_logging_lose_nothing_acknowledged(tmp_path: Path) -> None:
         np.testing.assert_array_equal(steps["loss"], steps["step"] / 8)
         assert reader.damaged == 0
         done = len(steps["step"])
+
+
+def test_a_server_that_ends_saves_its_run_first(tmp_path: Path, runs_dir: Path) -> None:
+    """The main thread returns while the background thread trains, as when a dashboard is stopped with Ctrl-C."""
+    code = f"""
+import time
+from pathlib import Path
+from core.config import make_config
+from core.training import jobs
+config = make_config(train_limit=200, val_limit=4, batch_size=4, num_epochs=1000, device="cpu", num_threads=2)
+run = jobs.start(config, runs_dir=Path({str(runs_dir)!r}), data_dir=Path({str(tmp_path)!r}), run_id="served")
+while run.progress.step < 2:
+    time.sleep(0.01)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
+    run = Run(runs_dir / "served")
+    assert run.state is RunState.STOPPED, (run.end, done.stderr)
+    assert find_checkpoint(run, "last").step == int(steps_of(run)[-1])
