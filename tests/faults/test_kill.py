@@ -147,7 +147,7 @@ def forked(work: Callable[[], Any]) -> NoReturn:
 def test_kills_while_saving_leave_a_whole_checkpoint_and_few_leftovers(tmp_path: Path) -> None:
     chance = random.Random(0)
     run = create_run(tmp_path, make_config(), {}, "victim")
-    newest = 0
+    newest = acknowledged = 0
 
     def save_for_ever() -> None:
         writer = RunWriter(run)
@@ -169,7 +169,8 @@ def test_kills_while_saving_leave_a_whole_checkpoint_and_few_leftovers(tmp_path:
         assert available(run) == ("best", "last")
         last = find_checkpoint(run, "last")
         assert load_training_state(last)["moment"].unique().tolist() == [last.step]
-        assert last.step >= newest
+        assert last.step >= acknowledged  # a manifest may be there without the pointer that was to name it
+        acknowledged = last.step
         assert len(list(run.path.rglob(f".*{TEMPORARY_SUFFIX}"))) <= 1
         newest = max(saved_steps())
         RunWriter(run).close()  # opening clears up

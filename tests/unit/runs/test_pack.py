@@ -130,7 +130,7 @@ def test_no_path_of_the_machine_is_in_any_file(packed_run: Run, trained_run: Run
 
 
 def test_its_record_is_that_of_the_training(packed_run: Run, trained_run: Run) -> None:
-    changed = {"data_source": "cifar10", "data_dir": None}
+    changed = {"data_source": "cifar10", "data_dir": None, "device": "auto", "num_threads": 0}
     assert packed_run.config == trained_run.config.model_copy(update=changed)
     assert packed_run.environment == trained_run.environment
     assert packed_run.data == trained_run.data | {"notes": []}
