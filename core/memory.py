@@ -15,9 +15,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8 
 
 def share_one_heap() -> None:
     """Let threads to come use the main heap, the only one that grows past 64 MB, and large blocks use large pages."""
-    os.environ.setdefault(
-        "THP_MEM_ALLOC_ENABLE", "1"
-    )  # read by torch; without effect where the kernel has no such pages
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch; where there are no large pages it does nothing
     _mallopt(_M_ARENA_MAX, 1)
 
 
