@@ -14,12 +14,18 @@ import streamlit as st  # noqa: E402
 st.set_page_config(page_title="AlexNet Live", page_icon="🔬", layout="wide")
 
 page = st.navigation(
-    [
-        st.Page("app_pages/train.py", title="Train", icon=":material/model_training:", default=True),
-        st.Page("app_pages/predict.py", title="Predict", icon=":material/image_search:"),
-        st.Page("app_pages/feature_maps.py", title="Feature maps", icon=":material/grid_view:"),
-        st.Page("app_pages/architecture.py", title="Architecture", icon=":material/account_tree:"),
-    ],
+    {
+        "": [
+            st.Page("app_pages/train.py", title="Train", icon=":material/model_training:", default=True),
+            st.Page("app_pages/predict.py", title="Predict", icon=":material/image_search:"),
+            st.Page("app_pages/feature_maps.py", title="Feature maps", icon=":material/grid_view:"),
+        ],
+        "Understand": [],
+        "Experiment": [],
+        "More": [
+            st.Page("app_pages/architecture.py", title="Architecture", icon=":material/account_tree:"),
+        ],
+    },
     position="top",
 )
 st.set_page_config(page_title=f"{page.title} · AlexNet Live")

@@ -1,7 +1,7 @@
 """Every key of the session state and of the address, in one place."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
@@ -11,6 +11,9 @@ LAYER = "layer"
 STAGE = "stage"
 CHANNEL = "channel"
 SCALE = "scale"
+ROW = "row"
+COLUMN = "column"
+EPOCH = "epoch"
 IMAGE_SOURCE = "from"
 IMAGE_CLASS = "class"
 IMAGE_INDEX = "image"
@@ -78,9 +81,23 @@ def select_channel(channel: int | None) -> None:
         st.session_state[CHANNEL] = channel
 
 
-def random_index(count: int) -> None:
-    """Point the image picker at any of `count` images."""
-    st.session_state[IMAGE_INDEX] = random.randrange(count)
+def check_link(key: str, options: Collection[object], what: str) -> None:
+    """Say so where the address asks for something that isn't there; call it before the widget is drawn."""
+    asked = st.query_params.get(key)
+    if asked is not None and key not in st.session_state and asked not in map(str, options):
+        st.warning(
+            f"The link asks for {what} {asked[:40]!r}, which isn't here; this is another.", icon=":material/link_off:"
+        )
+
+
+def choose_image(index: int) -> None:
+    """Point the image picker at this test image."""
+    st.session_state[IMAGE_INDEX] = index
+
+
+def random_image(indices: Sequence[int]) -> None:
+    """Point the image picker at any of these test images."""
+    choose_image(random.choice(indices))
 
 
 def leave_message(text: str) -> None:

@@ -58,6 +58,10 @@ class Checkpoint:
         digest: str = self.files[f"{self.name}.safetensors"]["sha256"]
         return digest
 
+    def derived(self, file: str) -> Path:
+        """Where something computed from exactly these weights is kept in the run folder, to be computed once."""
+        return self.run.path / "derived" / f"{self.name}-{self.fingerprint[:8]}" / file
+
 
 def save_checkpoint(
     writer: RunWriter,

@@ -24,10 +24,12 @@ _MOSAIC_HEIGHT = 720  # pixels: the mosaic scrolls, so that the enlarged channel
 def pick_view() -> tuple[str, str, Scale]:
     """Layer, stage and colour scale."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        state.check_link(state.LAYER, CONV_LAYERS, "layer")
         layer = st.segmented_control(
             "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
         )
         stages = stages_of(layer)
+        state.check_link(state.STAGE, stages, "stage")
         state.keep_valid(state.STAGE, stages)
         # No format_func here: the address carries what is shown.
         stage = st.segmented_control(
@@ -52,6 +54,7 @@ def look(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str, scale: S
         return
     sheet = mosaic(maps, scale)
     left, right = st.columns([3, 2])
+    state.check_link(state.CHANNEL, range(len(maps.values)), "channel")
     state.keep_below(state.CHANNEL, len(maps.values))
     with right:
         channel = st.number_input(

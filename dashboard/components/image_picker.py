@@ -54,21 +54,24 @@ def _uploaded(several: bool) -> list[Chosen]:
 
 
 def _from_test_set(config: TrainConfig) -> list[Chosen]:
+    """An image by its number, which is what a link carries; another of any class, or of one, at random."""
     images = cache.test_images(config)
-    name = st.selectbox("Class", [_ANY, *images.class_names], key=state.IMAGE_CLASS, bind="query-params", width=200)
-    indices = range(len(images)) if name == _ANY else images.indices_of(name).tolist()
-    if not indices:
-        st.info(f"The test set has no image of {name}. Choose another class.")
-        return []
-    last = len(indices) - 1
-    state.keep_below(state.IMAGE_INDEX, len(indices))
-    position = st.number_input(
-        f"Number, 0 to {last:,}", 0, last, step=1, key=state.IMAGE_INDEX, bind="query-params", width=160
+    last = len(images) - 1
+    state.check_link(state.IMAGE_INDEX, range(last + 1), "test image")
+    state.keep_below(state.IMAGE_INDEX, last + 1)
+    index = st.number_input(
+        f"Test image, 0 to {last:,}", 0, last, step=1, key=state.IMAGE_INDEX, bind="query-params", width=180
     )
-    st.button("Random", icon=":material/shuffle:", on_click=state.random_index, args=(last + 1,), key="random_image")
-    index = indices[int(position)]
+    name = st.selectbox(
+        "Random of", [_ANY, *images.class_names], key=state.IMAGE_CLASS, persist_state="session", width=180
+    )
+    indices = range(last + 1) if name == _ANY else images.indices_of(name).tolist()
+    st.button(
+        "Random", icon=":material/shuffle:", on_click=state.random_image, args=(indices,), key="random_image",
+        disabled=not indices, help=None if indices else f"The test set has no image of {name}.",
+    )  # fmt: skip
     title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
-    return [Chosen(title, Image.fromarray(images.image(index)), images.label(index))]
+    return [Chosen(title, Image.fromarray(images.image(int(index))), images.label(int(index)))]
 
 
 def _without_test_set(problem: CoreError) -> list[Chosen]:

@@ -16,11 +16,13 @@ def checkpoint_picker() -> Checkpoint | None:
     if not runs:
         _nothing_yet()
         return None
+    state.check_link(state.RUN, runs, "run")
     state.keep_valid(state.RUN, runs)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # No format_func: the address carries what is shown, and a link should carry the plain name.
         run = runs[st.selectbox("Run", list(runs), key=state.RUN, bind="query-params", width=340)]
         choices = available(run)
+        state.check_link(state.CHECKPOINT, choices, "checkpoint")
         state.keep_valid(state.CHECKPOINT, choices)
         which = st.segmented_control(
             "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", default=choices[0], required=True,
