@@ -30,16 +30,18 @@ _VIEWS: dict[Views, tuple[tuple[int, bool], ...]] = {
 class Evaluation:
     """loss: mean cross-entropy, nats. accuracy: 0..1. per_class_accuracy: 0..1, nan for a class without images.
 
-    confusion: int64, true class x predicted class, counts.
+    confusion: int64, true class x predicted class, counts. probabilities: float32, images x classes, of the images that
+    this process judged, in their order.
     """
 
     loss: float
     accuracy: float
     per_class_accuracy: np.ndarray
     confusion: np.ndarray
+    probabilities: np.ndarray
 
     def record(self) -> dict[str, object]:
-        """As plain JSON; an accuracy that isn't defined is null."""
+        """The figures as plain JSON; an accuracy that isn't defined is null."""
         return {
             "loss": self.loss,
             "accuracy": self.accuracy,
@@ -68,6 +70,7 @@ def evaluate(
     model.eval()
     losses = torch.zeros((), device=device, dtype=torch.float64)
     confusion = torch.zeros(model.num_classes**2, device=device, dtype=torch.int64)
+    said = []
     try:
         with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
             for start in range(0, len(images), _BATCH):
@@ -75,6 +78,7 @@ def evaluate(
                 labels = images.labels[start : start + _BATCH].to(device)
                 log_probabilities = _log_probabilities(model, batch, views)
                 losses += functional.nll_loss(log_probabilities, labels, reduction="sum")
+                said.append(log_probabilities.exp())
                 pairs = labels * model.num_classes + log_probabilities.argmax(1)
                 confusion += torch.bincount(pairs, minlength=model.num_classes**2)
                 if on_batch is not None:
@@ -85,7 +89,8 @@ def evaluate(
     counts = table.sum(1)
     per_class = np.divide(table.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0)
     loss, accuracy = float(total(losses)) / table.sum(), table.trace() / table.sum()
-    return Evaluation(float(loss), float(accuracy), per_class, table)
+    probabilities = torch.cat(said) if said else torch.empty(0, model.num_classes)
+    return Evaluation(float(loss), float(accuracy), per_class, table, probabilities.cpu().numpy())
 
 
 def _log_probabilities(model: AlexNet, images: torch.Tensor, views: Views) -> torch.Tensor:

@@ -34,6 +34,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def replacing_quickly(path: Path) -> Iterator[Path]:
+    """Like `replacing`, without waiting for the disk: for what a reader checks, and a power cut may take."""
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    try:
+        yield temporary
+        _rename(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Gives a temporary folder beside `path`; on leaving without error it becomes `path`, else it is deleted.
 
@@ -59,9 +70,8 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_json_quickly(path: Path, content: Any) -> None:
     """Like write_json, without waiting for the disk: for a heartbeat, whose loss in a power cut costs nothing."""
-    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
-    temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-    _rename(temporary, path)
+    with replacing_quickly(path) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

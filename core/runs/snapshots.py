@@ -1,0 +1,127 @@
+"""Snapshots: what each epoch of a training leaves behind to be looked at, small enough to keep all of them.
+
+    snapshots/pinned.safetensors        the pinned images, and the true classes of the validation images; written once
+    snapshots/epoch-0007.safetensors    after epoch 7 (0: before the first step): conv1's filters, what the network says
+                                        of the pinned and of the validation images, and all feature maps of the pinned
+                                        images after the ReLU, a byte a value, with a scale per image and channel
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from core.errors import RunError
+from core.runs.files import replacing_quickly
+from core.runs.run import Run
+
+_FILE = re.compile(r"epoch-(\d{4,})\.safetensors")
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """images: uint8, P x S x S x 3, RGB. numbers: int64 P, their positions in the test set. labels: int64 P.
+
+    val_labels: int64 N, the true classes of the validation images in order.
+    """
+
+    images: np.ndarray
+    numbers: np.ndarray
+    labels: np.ndarray
+    val_labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The network after `epoch` epochs and `step` steps.
+
+    filters: float32, 96 x 3 x 11 x 11, of conv1. pinned_probabilities: float32, P x classes.
+    probabilities: float32, N x classes, of the validation images in order; None before the first step.
+    """
+
+    epoch: int
+    step: int
+    filters: np.ndarray
+    pinned_probabilities: np.ndarray
+    probabilities: np.ndarray | None
+
+
+def write_pinned(run: Run, pinned: Pinned) -> None:
+    """Keep what all snapshots of `run` refer to."""
+    _write(run.path / "snapshots" / "pinned.safetensors", dict(vars(pinned)), {})
+
+
+def write_snapshot(run: Run, snapshot: Snapshot, maps: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Keep `snapshot`. maps: a layer's maps (uint8, P x C x H x W) and what 255 stands for (float32, P x C)."""
+    arrays: Arrays = {
+        "filters": snapshot.filters.astype(np.float16),
+        "pinned_probabilities": snapshot.pinned_probabilities.astype(np.float32),
+    }
+    if snapshot.probabilities is not None:
+        arrays["probabilities"] = snapshot.probabilities.astype(np.float16)
+    for layer, (values, tops) in maps.items():
+        arrays |= {f"{layer}.maps": values, f"{layer}.tops": tops.astype(np.float32)}
+    _write(_path(run, snapshot.epoch), arrays, {"epoch": str(snapshot.epoch), "step": str(snapshot.step)})
+
+
+def snapshot_epochs(run: Run) -> tuple[int, ...]:
+    """The epochs that have a snapshot, ascending; none for a run that keeps none."""
+    folder = run.path / "snapshots"
+    names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    return tuple(sorted(int(found[1]) for found in map(_FILE.fullmatch, names) if found))
+
+
+def read_pinned(run: Run) -> Pinned:
+    """The pinned images. Raises RunError where they are missing or damaged."""
+    return Pinned(**_read(run.path / "snapshots" / "pinned.safetensors", run, *Pinned.__dataclass_fields__))
+
+
+def read_snapshot(run: Run, epoch: int) -> Snapshot:
+    """One epoch's snapshot without its maps. Raises RunError where it is missing or damaged."""
+    path = _path(run, epoch)
+    found = _read(path, run, "filters", "pinned_probabilities")
+    with safe_open(path, framework="numpy") as file:
+        step = int((file.metadata() or {}).get("step", 0))
+        probabilities = file.get_tensor("probabilities").astype(np.float32) if "probabilities" in file.keys() else None
+    return Snapshot(epoch, step, found["filters"].astype(np.float32), found["pinned_probabilities"], probabilities)
+
+
+def read_snapshot_maps(run: Run, epoch: int, layer: str, pinned: int) -> np.ndarray:
+    """A pinned image's feature maps after the ReLU: float32, C x H x W, within 1/510 of each channel's greatest value.
+
+    Raises RunError where the snapshot is missing or damaged, or holds no such image or layer.
+    """
+    found = _read(_path(run, epoch), run, f"{layer}.maps", f"{layer}.tops", row=pinned)
+    values, tops = found[f"{layer}.maps"], found[f"{layer}.tops"]
+    maps: np.ndarray = values.astype(np.float32) * (tops / 255)[:, None, None]
+    return maps
+
+
+def _path(run: Run, epoch: int) -> Path:
+    return run.path / "snapshots" / f"epoch-{epoch:04}.safetensors"
+
+
+def _write(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with replacing_quickly(path) as temporary:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata)
+
+
+def _read(path: Path, run: Run, *names: str, row: int | None = None) -> Arrays:
+    """The arrays of those names, or only their `row`: no more than that is read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            if row is None:
+                return {name: file.get_tensor(name) for name in names}
+            slices = {name: file.get_slice(name) for name in names}
+            if any(not 0 <= row < part.get_shape()[0] for part in slices.values()):
+                raise RunError(f"Run {run.id!r} has no pinned image {row}.")
+            return {name: part[row : row + 1][0] for name, part in slices.items()}
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path.name} of run {run.id!r} is missing or damaged; choose another epoch.") from error
