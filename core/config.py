@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.errors import ConfigError
@@ -98,6 +98,23 @@ class TrainConfig(BaseModel):
     checkpoint_seconds: Annotated[float, Ge(1)] = Field(
         120.0, description="Save the last weights at least this often, in seconds, besides each epoch's end."
     )
+
+    snapshots: bool = Field(
+        True,
+        description="After each epoch keep filters, predictions and the maps of the pinned images, about 5 MB, for the "
+        "time machine.",
+    )
+    pinned_images: Annotated[tuple[Annotated[int, Ge(0)], ...], Len(0, 8)] = Field(
+        (),
+        description="Numbers of up to 8 test images whose feature maps are kept after each epoch, such as 3, 17, 42; "
+        "one of each class where empty.",
+    )
+
+    @field_validator("pinned_images", mode="before")
+    @classmethod
+    def _numbers(cls, value: object) -> object:
+        """A form and a command line give text."""
+        return [part for part in value.replace(",", " ").split() if part] if isinstance(value, str) else value
 
     @field_validator("data_dir")
     @classmethod

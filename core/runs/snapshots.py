@@ -1,26 +1,25 @@
 """Snapshots: what each epoch of a training leaves behind to be looked at, small enough to keep all of them.
 
-    snapshots/pinned.safetensors        the pinned images, and the true classes of the validation images; written once
-    snapshots/epoch-0007.safetensors    after epoch 7 (0: before the first step): conv1's filters, what the network says
-                                        of the pinned and of the validation images, and all feature maps of the pinned
-                                        images after the ReLU, a byte a value, with a scale per image and channel
+snapshots/pinned.npz        the pinned images, and the true classes of the validation images; written once
+snapshots/epoch-0007.npz    after epoch 7 (0: before the first step): conv1's filters, what the network says
+                            of the pinned and of the validation images, and all feature maps of the pinned
+                            images after the ReLU, a byte a value, with a scale per image and channel
 """
 
 from __future__ import annotations
 
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from core.errors import RunError
 from core.runs.files import replacing_quickly
 from core.runs.run import Run
 
-_FILE = re.compile(r"epoch-(\d{4,})\.safetensors")
+_FILE = re.compile(r"epoch-(\d{4,})\.npz")
 Arrays = dict[str, np.ndarray]
 
 
@@ -54,20 +53,24 @@ class Snapshot:
 
 def write_pinned(run: Run, pinned: Pinned) -> None:
     """Keep what all snapshots of `run` refer to."""
-    _write(run.path / "snapshots" / "pinned.safetensors", dict(vars(pinned)), {})
+    _write(run.path / "snapshots" / "pinned.npz", vars(pinned), compress=True)
 
 
-def write_snapshot(run: Run, snapshot: Snapshot, maps: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def write_snapshot(
+    run: Run, snapshot: Snapshot, maps: dict[str, tuple[np.ndarray, np.ndarray]], *, compress: bool = False
+) -> None:
     """Keep `snapshot`. maps: a layer's maps (uint8, P x C x H x W) and what 255 stands for (float32, P x C)."""
     arrays: Arrays = {
+        "step": np.array(snapshot.step),
         "filters": snapshot.filters.astype(np.float16),
         "pinned_probabilities": snapshot.pinned_probabilities.astype(np.float32),
     }
     if snapshot.probabilities is not None:
         arrays["probabilities"] = snapshot.probabilities.astype(np.float16)
     for layer, (values, tops) in maps.items():
-        arrays |= {f"{layer}.maps": values, f"{layer}.tops": tops.astype(np.float32)}
-    _write(_path(run, snapshot.epoch), arrays, {"epoch": str(snapshot.epoch), "step": str(snapshot.step)})
+        for pinned in range(len(values)):  # apart, so that a reader of one image reads no more than that
+            arrays |= {f"{layer}.maps.{pinned}": values[pinned], f"{layer}.tops.{pinned}": tops[pinned]}
+    _write(_path(run, snapshot.epoch), arrays, compress=compress)
 
 
 def snapshot_epochs(run: Run) -> tuple[int, ...]:
@@ -79,17 +82,20 @@ def snapshot_epochs(run: Run) -> tuple[int, ...]:
 
 def read_pinned(run: Run) -> Pinned:
     """The pinned images. Raises RunError where they are missing or damaged."""
-    return Pinned(**_read(run.path / "snapshots" / "pinned.safetensors", run, *Pinned.__dataclass_fields__))
+    return Pinned(**_read(run.path / "snapshots" / "pinned.npz", run, *Pinned.__dataclass_fields__))
 
 
 def read_snapshot(run: Run, epoch: int) -> Snapshot:
     """One epoch's snapshot without its maps. Raises RunError where it is missing or damaged."""
-    path = _path(run, epoch)
-    found = _read(path, run, "filters", "pinned_probabilities")
-    with safe_open(path, framework="numpy") as file:
-        step = int((file.metadata() or {}).get("step", 0))
-        probabilities = file.get_tensor("probabilities").astype(np.float32) if "probabilities" in file.keys() else None
-    return Snapshot(epoch, step, found["filters"].astype(np.float32), found["pinned_probabilities"], probabilities)
+    found = _read(_path(run, epoch), run, "step", "filters", "pinned_probabilities", optional="probabilities")
+    probabilities = found.get("probabilities")
+    return Snapshot(
+        epoch,
+        int(found["step"]),
+        found["filters"].astype(np.float32),
+        found["pinned_probabilities"],
+        None if probabilities is None else probabilities.astype(np.float32),
+    )
 
 
 def read_snapshot_maps(run: Run, epoch: int, layer: str, pinned: int) -> np.ndarray:
@@ -97,31 +103,34 @@ def read_snapshot_maps(run: Run, epoch: int, layer: str, pinned: int) -> np.ndar
 
     Raises RunError where the snapshot is missing or damaged, or holds no such image or layer.
     """
-    found = _read(_path(run, epoch), run, f"{layer}.maps", f"{layer}.tops", row=pinned)
-    values, tops = found[f"{layer}.maps"], found[f"{layer}.tops"]
+    values, tops = read_snapshot_bytes(run, epoch, layer, pinned)
     maps: np.ndarray = values.astype(np.float32) * (tops / 255)[:, None, None]
     return maps
 
 
+def read_snapshot_bytes(run: Run, epoch: int, layer: str, pinned: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same as they are kept: uint8, C x H x W, and what 255 stands for, float32, C."""
+    names = f"{layer}.maps.{pinned}", f"{layer}.tops.{pinned}"
+    found = _read(_path(run, epoch), run, *names)
+    return found[names[0]], found[names[1]]
+
+
 def _path(run: Run, epoch: int) -> Path:
-    return run.path / "snapshots" / f"epoch-{epoch:04}.safetensors"
+    return run.path / "snapshots" / f"epoch-{epoch:04}.npz"
 
 
-def _write(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
+def _write(path: Path, arrays: Arrays, *, compress: bool) -> None:
     path.parent.mkdir(exist_ok=True)
-    with replacing_quickly(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata)
+    with replacing_quickly(path) as temporary, temporary.open("wb") as file:
+        (np.savez_compressed if compress else np.savez)(file, **arrays)  # type: ignore[arg-type]
 
 
-def _read(path: Path, run: Run, *names: str, row: int | None = None) -> Arrays:
-    """The arrays of those names, or only their `row`: no more than that is read."""
+def _read(path: Path, run: Run, *names: str, optional: str = "") -> Arrays:
+    """The arrays of those names; no more than that is read."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            if row is None:
-                return {name: file.get_tensor(name) for name in names}
-            slices = {name: file.get_slice(name) for name in names}
-            if any(not 0 <= row < part.get_shape()[0] for part in slices.values()):
-                raise RunError(f"Run {run.id!r} has no pinned image {row}.")
-            return {name: part[row : row + 1][0] for name, part in slices.items()}
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path.name} of run {run.id!r} is missing or damaged; choose another epoch.") from error
+        with np.load(path) as file:
+            return {name: file[name] for name in (*names, *({optional} & set(file.files)))}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"{path.name} of run {run.id!r} is missing or damaged; choose another epoch or image."
+        ) from error

@@ -22,6 +22,7 @@ from core.training.step import training_step
 _PROBE_BATCH = 16
 _EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, two moments of Adam
+_SNAPSHOT_BYTES = 5_400_000  # of eight pinned images, nearly all of it their feature maps
 _COPIES_PER_ACTIVATION = 2.5  # the activation, its gradient, what a layer keeps for its backward pass
 
 
@@ -93,6 +94,7 @@ def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
     return Cost(
         parameters=parameters,
         memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
-        disk_bytes=parameters * 4 * 5,  # best, last and replaced weights, two moments
+        # best, last and replaced weights, two moments
+        disk_bytes=parameters * 4 * 5 + config.snapshots * config.num_epochs * _SNAPSHOT_BYTES,
         seconds=images / speed.images_per_second,
     )

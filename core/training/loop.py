@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
 from core.training.distributed import current
 from core.training.optimizer import learning_rate
+from core.training.snapshots import pin, take_snapshot
 from core.training.state import TrainingState, begin, diverged, mix, require_finite, save
 from core.training.step import training_step
 
@@ -48,15 +50,17 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         precision=precision_name(state.precision),
         threads=threads,
     )
+    pinned = pin(writer, config, data)
     is_new = state.peers.tell(not available(writer.run))
     if is_new:
         save(writer, state)
+        take_snapshot(writer, state, pinned)
     images = data.train.images.to(device), data.train.labels.to(device)
     try:
         while state.epoch < config.num_epochs or state.epoch_to_finish:
             if not state.epoch_to_finish:
                 train_one_epoch(writer, config, state, *images)
-            _finish_epoch(writer, state, data.val)
+            _finish_epoch(writer, state, data.val, pinned)
         _test(writer, state, data.test)
     except StopRequested:
         save(writer, state)
@@ -138,8 +142,8 @@ def _log_steps(
     )
 
 
-def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet) -> None:
-    """Validate, record the epoch, save."""
+def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet, pinned: ImageSet | None) -> None:
+    """Validate, record the epoch, take a snapshot, save."""
     require_finite(state)
     began = time.monotonic()
     result = _evaluate(writer, state, state.judged, val, "validating")
@@ -155,6 +159,7 @@ def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet) -> Non
         train_accuracy=correct / count,
         **{f"val_{name}": value for name, value in result.record().items()},
     )
+    take_snapshot(writer, state, pinned, result)
     pointers: tuple[Which, ...] = ("last",)
     if result.accuracy > state.best_accuracy:
         state.best_accuracy = result.accuracy
@@ -172,8 +177,14 @@ def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: I
             raise StopRequested(f"Stopped while {phase}.")
         writer.report(message=f"{phase.capitalize()}: {done * peers.count:,} of {len(images):,} images")
 
-    share = images.select(peers.share(torch.arange(len(images)))) if peers.count > 1 else images
-    return evaluate(model, share, precision=state.precision, on_batch=heartbeat, total=peers.total)
+    mine = peers.share(torch.arange(len(images)))
+    share = images.select(mine) if peers.count > 1 else images
+    result = evaluate(model, share, precision=state.precision, on_batch=heartbeat, total=peers.total)
+    if peers.count == 1:
+        return result
+    everyone = torch.zeros(len(images), model.num_classes)
+    everyone[mine] = torch.from_numpy(result.probabilities)
+    return replace(result, probabilities=peers.total(everyone.to(state.device)).cpu().numpy())
 
 
 def _test(writer: RunWriter, state: TrainingState, test: ImageSet) -> None:

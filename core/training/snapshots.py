@@ -1,0 +1,78 @@
+"""Takes a snapshot of the network at each epoch's end, for the time machine."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from core.config import TrainConfig
+from core.data.images import DataSplits, ImageSet
+from core.errors import DataError
+from core.evaluation import Evaluation
+from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
+from core.runs.snapshots import Pinned, Snapshot, write_pinned, write_snapshot
+from core.runs.writer import RunWriter
+from core.training.state import TrainingState
+
+MAX_PINNED = 8
+
+
+def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | None:
+    """The test images whose maps are kept, by default the first of each class; None where no snapshots are wanted.
+
+    Raises DataError for a number beyond the test set.
+    """
+    if not config.snapshots:
+        return None
+    numbers = config.pinned_images or first_of_each_class(data.test)
+    beyond = [number for number in numbers if number >= len(data.test)]
+    if beyond:
+        last = len(data.test) - 1
+        raise DataError(f"pinned_images: there is no test image {beyond[0]}; the test set has 0 to {last}.")
+    chosen = data.test.select(torch.tensor(numbers))
+    labels = chosen.labels.numpy(), data.val.labels.numpy()
+    pixels = chosen.images.permute(0, 2, 3, 1).numpy()
+    write_pinned(writer.run, Pinned(pixels, np.array(numbers, dtype=np.int64), *labels))
+    return chosen
+
+
+def first_of_each_class(images: ImageSet) -> tuple[int, ...]:
+    """Positions of one image of each class, of at most MAX_PINNED classes."""
+    found = [images.indices_of(name) for name in images.class_names]
+    return tuple(int(indices[0]) for indices in found if len(indices))[:MAX_PINNED]
+
+
+def take_snapshot(
+    writer: RunWriter, state: TrainingState, pinned: ImageSet | None, result: Evaluation | None = None
+) -> None:
+    """Write what the network that is judged looks like now. result: of its validation, None before the first step."""
+    if pinned is None or not state.peers.is_first:
+        return
+    model = state.judged
+    maps, probabilities = _maps(model, pinned, state.device)
+    snapshot = Snapshot(
+        epoch=state.epoch,
+        step=state.step,
+        filters=model.conv1.weight.detach().float().cpu().contiguous().numpy(),
+        pinned_probabilities=probabilities,
+        probabilities=None if result is None else result.probabilities,
+    )
+    write_snapshot(writer.run, snapshot, maps)
+
+
+@torch.inference_mode()
+def _maps(
+    model: AlexNet, pinned: ImageSet, device: torch.device
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """Each conv layer's maps after the ReLU as bytes, what 255 stands for, and the class probabilities."""
+    was_training = model.training
+    model.eval()
+    maps: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for name, output in model.activations(normalize(pinned.images.to(device), model.input_spec)):
+        layer = name.replace("relu", "conv")
+        if name != layer and layer in CONV_LAYERS:
+            tops = output.amax((2, 3))
+            scaled = output * (255 / tops.clamp_min(1e-12))[:, :, None, None]
+            maps[layer] = scaled.round_().byte().contiguous().cpu().numpy(), tops.cpu().numpy()
+    model.train(was_training)
+    return maps, output.float().softmax(1).cpu().numpy()
