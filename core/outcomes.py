@@ -78,7 +78,10 @@ class Outcomes:
     def per_class_accuracy(self) -> np.ndarray:
         """0..1, float64, K; nan for a class without images."""
         counts = self.confusion.sum(1)
-        return np.divide(self.confusion.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0)
+        found: np.ndarray = np.divide(
+            self.confusion.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0
+        )
+        return found
 
     def per_class_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the 95 % interval of each class's accuracy (Wilson 1927), float64, K each.
