@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,14 +17,26 @@ Group = Literal["forgotten", "never learnt", "learnt last", "unstable"]
 
 @dataclass(frozen=True)
 class History:
-    """Which of N validation images were classified correctly after each of E epochs.
+    """What the network said of the N validation images after each of E epochs.
 
-    correct: bool, N x E. epochs: ascending. latest: the Outcomes after the last of them.
+    epochs: ascending, at least one. outcomes: one for each epoch, all of the same images.
     """
 
-    correct: np.ndarray
     epochs: tuple[int, ...]
-    latest: Outcomes
+    outcomes: tuple[Outcomes, ...]
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Which images were classified correctly, bool, N x E."""
+        return np.stack([outcomes.correct for outcomes in self.outcomes], axis=1)
+
+    def nearest(self, epoch: int) -> int:
+        """The epoch nearest to `epoch` that is kept, the earlier of two."""
+        return min(self.epochs, key=lambda kept: (abs(kept - epoch), kept))
+
+    def after(self, epoch: int) -> Outcomes:
+        """What the network said after that epoch, one of `epochs`."""
+        return self.outcomes[self.epochs.index(epoch)]
 
     @property
     def first_correct(self) -> np.ndarray:
@@ -32,9 +45,9 @@ class History:
 
     @property
     def learnt(self) -> np.ndarray:
-        """The epoch from which on each image stayed correct to the end, int64, N; -1 where it is wrong at the end."""
-        since = len(self.epochs) - np.logical_and.accumulate(self.correct[:, ::-1], axis=1).sum(1)
-        return np.where(self.correct[:, -1], np.array(self.epochs)[np.minimum(since, len(self.epochs) - 1)], -1)
+        """The epoch after which each image was correct and stayed so to the end, int64, N; -1 where it ends wrong."""
+        stays = np.logical_and.accumulate(self.correct[:, ::-1], axis=1)[:, ::-1]
+        return np.where(self.correct[:, -1], np.array(self.epochs)[stays.argmax(1)], -1)
 
     @property
     def forgetting_events(self) -> np.ndarray:
@@ -59,33 +72,35 @@ class History:
         return {name: members.mean(0) for name, members in states.items()}
 
     def group(self, name: Group) -> np.ndarray:
-        """Positions of the images of a group, int64, the most telling first.
+        """Positions of the images of a group, int64, the most telling first, of equal ones those of greater loss.
 
-        "forgotten": wrong at the end though correct before, the longest correct first. "never learnt": never correct,
-        the greatest loss first. "learnt last": correct at the end, those that became so last first. "unstable":
-        forgotten at least once, the most often first.
+        "forgotten": wrong at the end though correct before, those correct longest first. "never learnt": never correct.
+        "learnt last": correct at the end, those that became so last first. "unstable": forgotten at least once, those
+        forgotten most often first.
         """
-        correct_epochs, losses = self.correct.sum(1), self.latest.losses
-        at_end = self.correct[:, -1]
-        wanted, worth = {
-            "forgotten": (~at_end & (correct_epochs > 0), correct_epochs),
-            "never learnt": (correct_epochs == 0, losses),
-            "learnt last": (at_end, self.learnt),
+        correct_epochs, ends_correct = self.correct.sum(1), self.correct[:, -1]
+        members, worth = {
+            "forgotten": (~ends_correct & (correct_epochs > 0), correct_epochs),
+            "never learnt": (correct_epochs == 0, correct_epochs),
+            "learnt last": (ends_correct, self.learnt),
             "unstable": (self.forgetting_events > 0, self.forgetting_events),
         }[name]
-        members = np.flatnonzero(wanted)
-        return members[np.lexsort((-losses[members], -worth[members]))]
+        order = np.lexsort((-self.outcomes[-1].losses, -worth))
+        found: np.ndarray = order[members[order]]
+        return found
+
+    def true_probability(self, index: int) -> np.ndarray:
+        """The probability that image `index` had its true class after each epoch, float32, E."""
+        label = self.outcomes[0].labels[index]
+        return np.array([outcomes.probabilities[index, label] for outcomes in self.outcomes])
 
 
 def read_history(run: Run, class_names: tuple[str, ...]) -> History | None:
-    """From the snapshots of `run`; None for a run without any of a finished epoch.
-
-    Raises RunError where a snapshot is damaged.
-    """
-    if not any(snapshot_epochs(run)):
+    """From the snapshots of `run`; None where no epoch left one. Raises RunError where one is damaged."""
+    epochs = [epoch for epoch in snapshot_epochs(run) if epoch > 0]  # before the first step nothing is validated
+    if not epochs:
         return None
     labels = read_pinned(run).val_labels
-    snapshots = {epoch: read_snapshot(run, epoch).probabilities for epoch in snapshot_epochs(run)}
-    said = {epoch: probabilities for epoch, probabilities in snapshots.items() if probabilities is not None}
-    correct = np.stack([probabilities.argmax(1) == labels for probabilities in said.values()], axis=1)
-    return History(correct, tuple(said), Outcomes(labels, said[max(said)], class_names))
+    said = {epoch: read_snapshot(run, epoch).probabilities for epoch in epochs}
+    kept = {epoch: Outcomes(labels, found, class_names) for epoch, found in said.items() if found is not None}
+    return History(tuple(kept), tuple(kept.values())) if kept else None

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from core.evaluation import evaluate
 from core.model.alexnet import AlexNet
 from core.runs.files import replacing
 
+Order = Literal["loss", "confidence"]
 _BINS = 15  # as many as Guo et al. use
 _Z = 1.959964  # of the normal distribution: 95 % lie within
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 in float32 costs as much as this
@@ -90,14 +92,21 @@ class Outcomes:
         """
         return wilson_interval(self.confusion.diagonal(), self.confusion.sum(1))
 
-    def cell(self, true: int | None, predicted: int | None) -> np.ndarray:
-        """Positions of the images of that true and that predicted class, int64, ascending; None is any class."""
-        wanted = np.ones(len(self), bool)
+    def select(
+        self, true: int | None = None, predicted: int | None = None, *, wrong: bool = False, by: Order = "loss"
+    ) -> np.ndarray:
+        """Positions of the images of that true and that predicted class, None being any, or of the mistakes among them.
+
+        int64, in descending order of the loss or of the confidence.
+        """
+        wanted = ~self.correct if wrong else np.ones(len(self), bool)
         if true is not None:
             wanted &= self.labels == true
         if predicted is not None:
             wanted &= self.predictions == predicted
-        return np.flatnonzero(wanted)
+        order = np.argsort(-(self.losses if by == "loss" else self.confidences), kind="stable")
+        found: np.ndarray = order[wanted[order]]
+        return found
 
     def save(self, path: Path) -> None:
         """Write to `path` (npz), whole or not at all. Raises OSError."""
