@@ -39,3 +39,7 @@ class InspectionError(CoreError, ValueError):
 
 class StopRequested(CoreError):  # noqa: N818 - not a failure: it unwinds long work on the user's wish
     """The user asked to stop while something long (a download, a decode) was under way."""
+
+
+class ExportError(CoreError):
+    """A file to take away can't be made or written."""
