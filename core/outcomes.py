@@ -124,7 +124,7 @@ class Outcomes:
     def load(cls, path: Path) -> Outcomes | None:
         """What `save` wrote; None where there is nothing, or nothing that can be used."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 labels, probabilities = stored["labels"], stored["probabilities"]
                 names, images = tuple(stored["class_names"].tolist()), str(stored["images"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
