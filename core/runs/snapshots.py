@@ -128,7 +128,7 @@ def _write(path: Path, arrays: Arrays, *, compress: bool) -> None:
 def _read(path: Path, run: Run, *names: str, optional: str = "") -> Arrays:
     """The arrays of those names; no more than that is read."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as opened, np.load(opened) as file:  # np.load would leave a damaged file open
             return {name: file[name] for name in (*names, *({optional} & set(file.files)))}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(

@@ -84,7 +84,7 @@ def test_bfloat16_agrees_closely(model: AlexNet, images: ImageSet) -> None:
 
 
 def test_a_record_is_plain() -> None:
-    record = Evaluation(0.5, 1.0, np.array([1.0, np.nan]), np.array([[3, 0], [0, 0]])).record()
+    record = Evaluation(0.5, 1.0, np.array([1.0, np.nan]), np.array([[3, 0], [0, 0]]), np.ones((3, 2)) / 2).record()
     assert record == {
         "loss": 0.5, "accuracy": 1.0, "per_class_accuracy": [1.0, None], "confusion": [[3, 0], [0, 0]]
     }  # fmt: skip

@@ -1,0 +1,100 @@
+"""What an epoch leaves behind: written small, read back in parts, and never trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.config import make_config
+from core.errors import RunError
+from core.model import AlexNet
+from core.runs.run import Run, create_run
+from core.runs.snapshots import (
+    Pinned,
+    Snapshot,
+    read_pinned,
+    read_snapshot,
+    read_snapshot_maps,
+    snapshot_epochs,
+    write_pinned,
+    write_snapshot,
+)
+
+
+@pytest.fixture
+def run(runs_dir: Path) -> Run:
+    return create_run(runs_dir, make_config(), {}, "a")
+
+
+def a_snapshot(epoch: int, *, judged: bool = True) -> Snapshot:
+    filters = np.random.default_rng(epoch).normal(size=(96, 3, 11, 11)).astype(np.float32)
+    said = np.full((2, 10), 0.1, dtype=np.float32)
+    return Snapshot(epoch, epoch * 7, filters, said, np.full((5, 10), 0.1, dtype=np.float32) if judged else None)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_what_was_written_is_read(run: Run, compress: bool) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (2, 384, 13, 13), dtype=np.uint8)
+    tops = np.random.default_rng(1).uniform(0, 9, (2, 384)).astype(np.float32)
+    written = a_snapshot(3)
+    write_snapshot(run, written, {"conv3": (values, tops)}, compress=compress)
+    write_snapshot(run, a_snapshot(0, judged=False), {}, compress=compress)
+    assert snapshot_epochs(run) == (0, 3)
+    found = read_snapshot(run, 3)
+    assert (found.epoch, found.step) == (3, 21)
+    np.testing.assert_allclose(found.filters, written.filters, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.probabilities, written.probabilities, rtol=1e-3)
+    assert read_snapshot(run, 0).probabilities is None
+    expected = values[1].astype(np.float32) / 255 * tops[1][:, None, None]
+    np.testing.assert_allclose(read_snapshot_maps(run, 3, "conv3", 1), expected, rtol=1e-5)
+
+
+def test_the_pinned_images_are_kept_as_they_are(run: Run) -> None:
+    pinned = Pinned(
+        np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8),
+        np.array([3, 17]), np.array([1, 2]), np.array([0, 1, 2]),
+    )  # fmt: skip
+    write_pinned(run, pinned)
+    for name, value in vars(read_pinned(run)).items():
+        np.testing.assert_array_equal(value, getattr(pinned, name))
+
+
+def test_what_is_missing_or_damaged_is_said(run: Run) -> None:
+    assert snapshot_epochs(run) == ()
+    with pytest.raises(RunError, match=r"pinned\.npz of run 'a' is missing or damaged"):
+        read_pinned(run)
+    write_snapshot(run, a_snapshot(1), {})
+    with pytest.raises(RunError, match="choose another epoch"):
+        read_snapshot(run, 2)
+    with pytest.raises(RunError, match="missing or damaged"):
+        read_snapshot_maps(run, 1, "conv1", 0)
+    file = run.path / "snapshots" / "epoch-0001.npz"
+    whole = file.read_bytes()
+    for broken in (whole[: len(whole) // 2], b"", whole[:4000] + b"\0" * 2000 + whole[6000:]):
+        file.write_bytes(broken)
+        with pytest.raises(RunError, match=r"epoch-0001\.npz of run 'a' is missing or damaged"):
+            read_snapshot(run, 1)
+    (run.path / "snapshots" / ".epoch-0009.npz.tmp").write_bytes(b"half")
+    (run.path / "snapshots" / "epoch-x.npz").write_bytes(b"")
+    assert snapshot_epochs(run) == (1,)
+
+
+def test_a_snapshot_of_ten_classes_stays_below_six_megabytes(run: Run) -> None:
+    model = AlexNet().eval()
+    with torch.inference_mode():
+        shapes = {
+            name.replace("relu", "conv"): output.shape[1:]
+            for name, output in model.activations(torch.zeros(1, 3, 227, 227))
+            if name in ("relu1", "relu2", "relu3", "relu4", "relu5")
+        }
+    rng = np.random.default_rng(0)
+    maps = {
+        layer: (rng.integers(0, 256, (8, *shape), dtype=np.uint8), rng.random((8, shape[0])))
+        for layer, shape in shapes.items()
+    }
+    snapshot = Snapshot(1, 1, rng.random((96, 3, 11, 11)), rng.random((8, 10)), rng.random((5_000, 10)))
+    write_snapshot(run, snapshot, maps)
+    assert (run.path / "snapshots" / "epoch-0001.npz").stat().st_size < 6e6

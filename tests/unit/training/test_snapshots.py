@@ -1,0 +1,86 @@
+"""What a training leaves behind after each epoch is what the network did at that moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.sources import load_data
+from core.errors import ConfigError
+from core.evaluation import evaluate
+from core.inspection.feature_maps import feature_maps
+from core.prediction import predict
+from core.runs.checkpoints import load_model
+from core.runs.metrics import MetricsReader
+from core.runs.run import Run, RunState
+from core.runs.snapshots import read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
+from core.training import jobs
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+
+
+def test_every_epoch_has_one_and_so_has_the_untrained_network(trained_run: Run) -> None:
+    assert snapshot_epochs(trained_run) == (0, 1, 2)
+    assert [read_snapshot(trained_run, epoch).step for epoch in (0, 1, 2)] == [0, 3, 6]
+    assert read_snapshot(trained_run, 0).probabilities is None
+    first, last = (read_snapshot(trained_run, epoch).filters for epoch in (0, 2))
+    assert np.abs(first - last).max() > 0
+
+
+def test_the_last_one_shows_the_last_checkpoint(trained_run: Run, data_dir: Path) -> None:
+    model = load_model(trained_run, "last")
+    data = load_data(trained_run.config, data_dir=data_dir)
+    found, pinned = read_snapshot(trained_run, 2), read_pinned(trained_run)
+    np.testing.assert_allclose(found.filters, model.conv1.weight.numpy(), atol=1e-3)
+    np.testing.assert_array_equal(pinned.val_labels, data.val.labels)
+    np.testing.assert_allclose(found.probabilities, evaluate(model, data.val).probabilities, atol=1e-3)
+    assert len(pinned.numbers) == 3, "one of each class"
+    for i, number in enumerate(pinned.numbers.tolist()):
+        np.testing.assert_array_equal(pinned.images[i], data.test.image(number))
+        assert pinned.labels[i] == data.test.labels[number]
+        picture = Image.fromarray(pinned.images[i])
+        np.testing.assert_allclose(found.pinned_probabilities[i], predict(model, [picture])[0].probabilities, atol=1e-5)
+        for layer in LAYERS:
+            exact = feature_maps(model, picture, layer, "relu").values
+            kept = read_snapshot_maps(trained_run, 2, layer, i)
+            step = exact.reshape(len(exact), -1).max(1) / 510
+            assert (np.abs(exact - kept) <= step[:, None, None] + 1e-4).all(), layer
+
+
+def test_what_was_validated_is_what_the_curves_say(trained_run: Run) -> None:
+    reader = MetricsReader(trained_run.path)
+    reader.poll()
+    labels = read_pinned(trained_run).val_labels
+    for record in reader.epochs():
+        said = read_snapshot(trained_run, record["epoch"]).probabilities.argmax(1)
+        assert (said == labels).mean() == pytest.approx(record["val_accuracy"])
+
+
+def test_the_user_chooses_the_images(runs_dir: Path, data_dir: Path, tiny_config) -> None:
+    run = jobs.start(tiny_config(pinned_images="4, 1", num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    assert read_pinned(run).numbers.tolist() == [4, 1]
+    assert run.config.pinned_images == (4, 1)
+
+
+def test_a_number_beyond_the_test_set_is_said(runs_dir: Path, data_dir: Path, tiny_config) -> None:
+    run = jobs.start(tiny_config(pinned_images=(0, 99)), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    assert run.state is RunState.FAILED
+    assert run.end["reason"] == "pinned_images: there is no test image 99; the test set has 0 to 5."
+
+
+@pytest.mark.parametrize("bad", ["1, x", "-3", "1 2 3 4 5 6 7 8 9"])
+def test_what_is_no_list_of_numbers_is_refused(tiny_config, bad: str) -> None:
+    with pytest.raises(ConfigError, match="pinned_images"):
+        tiny_config(pinned_images=bad)
+
+
+def test_they_can_be_switched_off(runs_dir: Path, data_dir: Path, tiny_config) -> None:
+    run = jobs.start(tiny_config(snapshots=False, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    assert run.state is RunState.FINISHED
+    assert not (run.path / "snapshots").exists()
