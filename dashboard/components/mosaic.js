@@ -1,11 +1,10 @@
 // Sent with every message, so it stays short. One state per mount, kept over reruns.
 const mounts = new WeakMap()
-const STRIP = 15 // CSS pixels under a tile for the channel number
+const LINE = 15 // CSS pixels under a tile for each line of its caption
 const GAP = 6
 const MIN_TILE = 38
 const MAX_TILE = 96
 const GOOD_HEIGHT = 640 // above it tiles shrink, down to MIN_TILE
-const SEND_DELAY = 150 // ms: a held arrow key walks on without a rerun per tile
 
 // Whole device pixels per cell where that fits, so that all cells look alike.
 function tileSizes(cells, ratio) {
@@ -15,7 +14,8 @@ function tileSizes(cells, ratio) {
   return fitting.length ? fitting.reverse() : [Math.min(MAX_TILE, Math.max(MIN_TILE, cells))]
 }
 
-function layOut({ tile, ids }, width, ratio) {
+function layOut({ tile, ids, captions }, width, ratio) {
+  const strip = LINE * Math.max(1, ...captions.map((caption) => caption.split("\n").length))
   let smallest
   for (const w of tileSizes(tile[0], ratio)) {
     const h = (w * tile[1]) / tile[0]
@@ -23,7 +23,7 @@ function layOut({ tile, ids }, width, ratio) {
     const rows = Math.ceil(ids.length / columns)
     // Spread what is left over, so that the right edge lines up with the page.
     const room = (width - GAP - columns * w) / Math.max(1, columns - 1)
-    const grid = { w, h, columns, rows, stepX: w + Math.min(room, w / 2), stepY: h + STRIP + GAP }
+    const grid = { w, h, columns, rows, strip, stepX: w + Math.min(room, w / 2), stepY: h + strip + GAP }
     grid.height = rows * grid.stepY
     if (grid.height <= GOOD_HEIGHT) return grid
     smallest = grid
@@ -32,7 +32,11 @@ function layOut({ tile, ids }, width, ratio) {
 }
 
 const corner = (grid, i) => [GAP / 2 + (i % grid.columns) * grid.stepX, GAP / 2 + Math.floor(i / grid.columns) * grid.stepY]
-const nameOf = ({ data, dead }, i) => `channel ${data.ids[i]}${dead.has(data.ids[i]) ? " (hardly responds)" : ""}`
+const linesOf = (data, i) => (data.captions[i] ?? String(data.ids[i])).split("\n")
+const nameOf = ({ data, dead }, i) => {
+  const name = `${data.noun} ${data.ids[i]}${dead.has(data.ids[i]) ? " (hardly responds)" : ""}`
+  return data.captions[i] ? [name, ...linesOf(data, i)].join(", ") : name
+}
 
 function paint(state) {
   const { canvas, data, picture, dead } = state
@@ -67,9 +71,10 @@ function paint(state) {
       context.lineTo(x + w, y)
       context.stroke()
     }
-    context.fillText(id, x + w / 2, y + h + snap(STRIP / 2))
+    linesOf(data, i).forEach((line, n) => context.fillText(line, x + w / 2, y + h + snap(LINE * (n + 0.5)), w + snap(GAP)))
   })
   outline(state, ".selected", data.ids.indexOf(state.selected))
+  canvas.dataset.painted = data.alt
 }
 
 function outline(state, selector, i) {
@@ -77,7 +82,7 @@ function outline(state, selector, i) {
   style.display = i < 0 ? "none" : "block"
   if (i < 0 || !state.grid) return
   const [left, top] = corner(state.grid, i)
-  Object.assign(style, { left: `${left}px`, top: `${top}px`, width: `${state.grid.w}px`, height: `${state.grid.h + STRIP}px` })
+  Object.assign(style, { left: `${left}px`, top: `${top}px`, width: `${state.grid.w}px`, height: `${state.grid.h + state.grid.strip}px` })
 }
 
 function tileAt(state, event) {
@@ -92,15 +97,9 @@ function tileAt(state, event) {
 function select(state, i, delay) {
   const id = state.data.ids[i]
   if (id === undefined) return
-  state.selected = id
+  choose(state, id, delay)
   outline(state, ".selected", i)
   state.root.querySelector(".spoken").textContent = `${nameOf(state, i)} selected`
-  clearTimeout(state.timer)
-  state.timer = setTimeout(() => {
-    state.timer = 0
-    state.sent.push(id)
-    state.send("picked", id)
-  }, delay)
 }
 
 function onKey(state, event) {
@@ -114,17 +113,6 @@ function onKey(state, event) {
   event.preventDefault()
   select(state, target, event.key in steps ? SEND_DELAY : 0)
   state.root.querySelector(".selected").scrollIntoView({ block: "nearest" })
-}
-
-// Python's selection counts, except where it only echoes a pick that a newer one has overtaken.
-function adopt(state, next) {
-  const echo = state.sent.indexOf(next)
-  const changed = next !== state.told
-  state.told = next
-  if (echo < 0 && !changed) return
-  state.sent.splice(0, echo < 0 ? Infinity : echo + 1)
-  if (echo < 0) clearTimeout(state.timer)
-  if (echo < 0 || (!state.sent.length && !state.timer)) state.selected = next
 }
 
 function mount(root) {
@@ -161,7 +149,7 @@ function decode(state, png) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const state = mounts.get(parentElement) ?? mount(parentElement)
   state.send = setTriggerValue
-  state.canvas.setAttribute("aria-label", `${data.alt} Arrow keys choose a channel.`)
+  state.canvas.setAttribute("aria-label", `${data.alt} Arrow keys choose a ${data.noun}.`)
   adopt(state, data.selected)
   const run = (state.run = {})
   decode(state, data.png).then(() => {

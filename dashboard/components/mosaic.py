@@ -15,7 +15,7 @@ _COMPONENT = st.components.v2.component(
     "<div class='hover'></div><div class='selected'></div></div>"
     "<div class='spoken' aria-live='polite'></div>",
     css=(_HERE / "mosaic.css").read_text(encoding="utf-8"),
-    js=(_HERE / "mosaic.js").read_text(encoding="utf-8"),
+    js="".join((_HERE / name).read_text(encoding="utf-8") for name in ("pick.js", "mosaic.js")),
 )
 
 
@@ -29,6 +29,8 @@ def mosaic(
     channel_ids: Sequence[int],
     selected: int | None,
     dead: Collection[int] = (),
+    captions: Sequence[str] = (),
+    noun: str = "channel",
     key: str,
     on_select: Callable[[], None] | None = None,
     alt: str,
@@ -36,7 +38,8 @@ def mosaic(
     """Draw the mosaic; returns the selected channel id, the new one if a tile was just picked.
 
     `png` holds tile i at row i // columns, column i % columns, without gaps, sizes in pixels;
-    `channel_ids[i]` is the number shown under it, `dead` the ids marked as dead. `selected`, an id
+    `channel_ids[i]` is the number shown under it, or `captions[i]` is where there are captions;
+    `noun` is what a tile is called, `dead` are the ids marked as dead. `selected`, an id
     or None, is the caller's truth: a pick reruns only the enclosing fragment and is reported
     once, to be stored from the returned value or in `on_select` through `picked_channel`.
 
@@ -54,6 +57,8 @@ def mosaic(
         "columns": columns,
         "ids": [int(channel) for channel in channel_ids],
         "dead": [int(channel) for channel in dead],
+        "captions": list(captions),
+        "noun": noun,
         "selected": None if current is None else int(current),
         "alt": alt,
     }
