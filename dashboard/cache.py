@@ -1,5 +1,7 @@
 """What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,14 +9,18 @@ import streamlit as st
 
 from core.config import TrainConfig
 from core.data.images import ImageSet
-from core.data.sources import count_images, load_test_images
+from core.data.sources import count_images, load_data, load_test_images
+from core.history import History, read_history
 from core.inspection.feature_maps import FeatureMaps, feature_maps
 from core.inspection.filters import filter_weights
+from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
 from core.model import AlexNet, LayerInfo, layer_table
+from core.outcomes import Outcomes, judge
 from core.prediction import Prediction, network_input, predict
 from core.runs.checkpoints import Checkpoint, open_model
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
+from core.runs.snapshots import snapshot_epochs
 from core.training.cost import Speed, known_speed, measure_speed
 from dashboard.images import Chosen
 from dashboard.paths import data_dir
@@ -34,6 +40,62 @@ def test_images(config: TrainConfig) -> ImageSet:
 @st.cache_resource(max_entries=2, show_spinner="Loading the test images")
 def _test_images(source: str, folder: str, seed: int, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
     return load_test_images(_config, data_dir=data_dir())
+
+
+def val_images(config: TrainConfig) -> ImageSet:
+    """The validation images of a run, in its order. Raises DataError where its data is gone or isn't here yet."""
+    test_images(config)  # refuses where loading would download
+    return _val_images(config.model_dump_json(), config)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the validation images")
+def _val_images(settings: str, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
+    return load_data(_config, data_dir=data_dir()).val
+
+
+def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
+    """What the checkpoint says of its run's test images; None where it was never asked. Raises DataError."""
+    kept = _kept_outcomes(checkpoint.fingerprint)
+    if not kept:
+        found = Outcomes.load(_outcomes_file(checkpoint))
+        if found is not None and found.images == test_images(checkpoint.run.config).fingerprint():
+            kept.append(found)
+    return kept[0] if kept else None
+
+
+def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
+    """Ask it, which may take minutes; kept beside the weights where that can be written. Raises CoreError."""
+    images = test_images(checkpoint.run.config)
+    found = judge(_model(checkpoint.fingerprint, checkpoint), images, on_batch)
+    _kept_outcomes(checkpoint.fingerprint)[:] = [found]
+    with contextlib.suppress(OSError):
+        found.save(_outcomes_file(checkpoint))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _kept_outcomes(weights: str) -> list[Outcomes]:  # noqa: ARG001 - the key
+    """A place for one, filled from outside: a cached function can't report its progress."""
+    return []
+
+
+def _outcomes_file(checkpoint: Checkpoint) -> Path:
+    return checkpoint.derived("outcomes-test.npz")
+
+
+def history(run: Run, class_names: tuple[str, ...]) -> History | None:
+    """What each epoch said of the validation images; None for a run that kept none. Raises RunError."""
+    return _history(run.path, str(run.environment), snapshot_epochs(run), class_names, run)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading what each epoch said of the validation images")
+def _history(
+    path: Path,  # noqa: ARG001 - the cache's key, as are the next
+    started: str,  # noqa: ARG001 - another run may get the name of a deleted one
+    epochs: tuple[int, ...],  # noqa: ARG001
+    class_names: tuple[str, ...],
+    _run: Run,
+) -> History | None:
+    return read_history(_run, class_names)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")
@@ -66,6 +128,35 @@ def _maps(
     _image: Chosen,
 ) -> FeatureMaps:
     return feature_maps(_model(_checkpoint.fingerprint, _checkpoint), _image.picture, layer, stage)
+
+
+def levels(checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, scale: Scale, fixed: float | None) -> Levels:
+    """`maps`, which are the checkpoint's of this image, in colours. Raises InspectionError."""
+    return _levels((checkpoint.fingerprint, image.fingerprint, maps.layer, maps.stage), scale, fixed, maps)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _levels(key: tuple[str, ...], scale: Scale, fixed: float | None, _maps: FeatureMaps) -> Levels:  # noqa: ARG001
+    return to_levels(_maps, scale, fixed)
+
+
+def sheet(
+    checkpoint: Checkpoint,
+    image: Chosen,
+    maps: FeatureMaps,
+    scale: Scale,
+    fixed: float | None,
+    channels: tuple[int, ...],
+) -> Mosaic:
+    """These channels of `maps`, in this order, as one picture. Raises InspectionError."""
+    drawn = levels(checkpoint, image, maps, scale, fixed)
+    key = (checkpoint.fingerprint, image.fingerprint, maps.layer, maps.stage, scale)
+    return _sheet(key, fixed, np.array(channels, dtype=np.int32).tobytes(), drawn)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _sheet(key: tuple[str, ...], fixed: float | None, channels: bytes, _drawn: Levels) -> Mosaic:  # noqa: ARG001
+    return lay_out(_drawn, np.frombuffer(channels, dtype=np.int32).tolist())
 
 
 def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:

@@ -14,6 +14,9 @@ SCALE = "scale"
 ROW = "row"
 COLUMN = "column"
 EPOCH = "epoch"
+PINNED = "pinned"
+PLAYING = "playing"
+FOLLOW = "follow"
 IMAGE_SOURCE = "from"
 IMAGE_CLASS = "class"
 IMAGE_INDEX = "image"
@@ -27,6 +30,20 @@ RUN_TABLE = "run_table"
 NEW_RUN = "new_run"
 MESSAGE = "message"
 MOSAIC = "mosaic"
+SORT = "sort"
+SHOW = "show"
+GREATEST = "greatest"
+UNIT_VIEW = "unit"
+VIEW = "view"
+SET = "set"
+TRUE = "true"
+PREDICTED = "predicted"
+ORDER = "order"
+PAGE = "page"
+GROUP = "group"
+VAL_IMAGE = "val_image"
+GALLERY = "gallery"
+CONFUSION = "confusion_table"
 
 
 def setting(name: str, preset: str) -> str:
@@ -47,7 +64,7 @@ def keep_valid(key: str, options: Collection[object]) -> None:
 
 def keep_below(key: str, limit: int) -> None:
     """Bring a chosen number down where fewer are left to choose from."""
-    if st.session_state.get(key, 0) >= limit:
+    if (st.session_state.get(key) or 0) >= limit:
         st.session_state[key] = limit - 1
 
 
@@ -70,6 +87,28 @@ def selected_run() -> str | None:
     return value if isinstance(value, str) else None
 
 
+def show_epoch(epoch: int) -> None:
+    """Turn the time machine to this epoch."""
+    st.session_state[EPOCH] = epoch
+
+
+def shown_epoch(epochs: Sequence[int], *, is_live: bool) -> int:
+    """The epoch to show: the newest while one follows a run that trains, else the chosen one or the one nearest to it."""
+    chosen = st.session_state.get(EPOCH, st.query_params.get(EPOCH))
+    if (is_live and st.session_state.get(FOLLOW, chosen is None)) or not str(chosen).isdecimal():
+        return epochs[-1]
+    return min(epochs, key=lambda epoch: abs(epoch - int(chosen)))
+
+
+def is_playing() -> bool:
+    return bool(st.session_state.get(PLAYING))
+
+
+def play(playing: bool) -> None:
+    """Let time run, or stand still."""
+    st.session_state[PLAYING] = playing
+
+
 def close_form() -> None:
     """Fold the new-run form away: the run it started is what counts now."""
     st.session_state[NEW_RUN] = False
@@ -79,6 +118,27 @@ def select_channel(channel: int | None) -> None:
     """Enlarge this channel; None leaves the choice as it is."""
     if channel is not None:
         st.session_state[CHANNEL] = channel
+
+
+def pin_unit(unit: tuple[int, int] | None) -> None:
+    """Keep to this row and column of the map; None lets go."""
+    st.session_state[ROW], st.session_state[COLUMN] = unit or (None, None)
+
+
+def choose(key: str, value: int | None) -> None:
+    """Set a choice from a click; None leaves it as it is."""
+    if value is not None:
+        st.session_state[key] = value
+
+
+def choose_cell(true: str, predicted: str) -> None:
+    """Look at the images of this true and this predicted class, from their first page on."""
+    st.session_state[TRUE], st.session_state[PREDICTED] = true, predicted
+    first_page()
+
+
+def first_page() -> None:
+    st.session_state[PAGE] = 1
 
 
 def check_link(key: str, options: Collection[object], what: str) -> None:
