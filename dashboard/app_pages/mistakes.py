@@ -1,0 +1,109 @@
+"""Where the network is wrong, how sure it is of itself, and when it learnt and forgot each image."""
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.history import History
+from core.outcomes import calibration
+from core.runs.checkpoints import Checkpoint
+from dashboard import judgement_charts, state
+from dashboard.components.confusion import captions_of, confusion_table, images_of, pick_cell
+from dashboard.components.gallery import gallery, page_of, pick_group, pictures_of, with_strips
+from dashboard.components.judged import TEST, VALIDATION, Judged, close_up, figures, judged_images, pick_image
+from dashboard.components.run_picker import checkpoint_picker
+from dashboard.components.status import error_box
+
+_CELLS, _CONFIDENCE, _EPOCHS = "confusion", "calibration", "learnt and forgotten"
+
+
+def pick_view() -> tuple[str, str]:
+    """What to look at, and on which images."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        views, sets = (_CELLS, _CONFIDENCE, _EPOCHS), (TEST, VALIDATION)
+        state.check_link(state.VIEW, views, "view")
+        view = st.segmented_control(
+            "Look at", views, default=_CELLS, required=True, key=state.VIEW, bind="query-params",
+            on_change=state.first_page,
+        )  # fmt: skip
+        state.check_link(state.SET, sets, "set of images")
+        name = st.segmented_control(
+            "Images", sets, default=TEST, required=True, key=state.SET, bind="query-params", disabled=view == _EPOCHS,
+            on_change=state.first_page, help="Learnt and forgotten: only the validation images are judged every epoch.",
+        )  # fmt: skip
+    return view, VALIDATION if view == _EPOCHS else name
+
+
+@st.fragment
+def show_cells(checkpoint: Checkpoint, judged: Judged) -> None:
+    """Click a cell to see its images, an image to see why."""
+    left, right = st.columns([4, 5])
+    with right:
+        cell = pick_cell(judged.outcomes)
+        positions = images_of(judged.outcomes, *cell)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            shown, index = page_of(positions), pick_image(judged)
+        st.caption(f"{len(positions):,} images of {cell[0]}, predicted {cell[1]}, those of greatest {cell[2]} first")
+        gallery(
+            pictures_of(judged.images, shown), shown, captions_of(judged.outcomes, shown, *cell), selected=index,
+            chooses=judged.key, noun=f"{judged.name} image", alt=f"Images of {cell[0]}, predicted {cell[1]}.",
+        )  # fmt: skip
+    with left:
+        confusion_table(judged.outcomes, *cell[:2])
+    close_up(checkpoint, judged, index, positions, in_cell=True)
+
+
+def show_confidence(judged: Judged) -> None:
+    """Does it keep its word, and which classes does it know?"""
+    found = calibration(judged.outcomes)
+    left, right = st.columns(2)
+    with left:
+        st.markdown("#### Does it keep its word?")
+        st.caption("Of the images of which it is 80 % sure, 80 % should be correct: bars up to the dashed line.")
+        alt = f"Reliability diagram; the expected calibration error is {found.ece:.1%}"
+        st.plotly_chart(judgement_charts.reliability(found), key="reliability", alt=alt)
+    with right:
+        st.markdown("#### Accuracy of each class")
+        st.caption("With 95 % intervals (Wilson): what the same network might reach on other images of the class.")
+        alt = f"Accuracy of each class with 95 % intervals; of all images {judged.outcomes.accuracy:.1%} are correct"
+        st.plotly_chart(judgement_charts.class_intervals(judged.outcomes), key="class_intervals", alt=alt)
+
+
+@st.fragment
+def show_epochs(checkpoint: Checkpoint, judged: Judged, history: History) -> None:
+    """What became of the images over the epochs; click one to see its own course."""
+    st.plotly_chart(
+        judgement_charts.learning_shares(history), key="learning_shares",
+        alt=f"Shares of the images learnt and forgotten over {len(history.epochs)} epochs",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        group = pick_group()
+        positions = history.group(group)
+        shown, index = page_of(positions), pick_image(judged)
+    st.caption("The strip under each image: a field an epoch, green where it was correct, orange where it was not.")
+    gallery(
+        with_strips(pictures_of(judged.images, shown), history.correct[shown]), shown,
+        captions_of(judged.outcomes, shown), selected=index, chooses=judged.key, noun=f"{judged.name} image",
+        alt=f"Images that were {group}.",
+    )  # fmt: skip
+    close_up(checkpoint, judged, index, positions)
+
+
+st.title("Mistakes")
+checkpoint = checkpoint_picker()
+if checkpoint is None:
+    st.stop()
+view, name = pick_view()
+try:
+    judged = judged_images(checkpoint, name, at_end=view == _EPOCHS)
+except CoreError as error:
+    error_box(error)
+    st.stop()
+if judged is None:
+    st.stop()
+figures(judged)
+if view == _CELLS:
+    show_cells(checkpoint, judged)
+elif view == _CONFIDENCE:
+    show_confidence(judged)
+elif judged.history is not None:
+    show_epochs(checkpoint, judged, judged.history)

@@ -1,0 +1,99 @@
+"""Small images as one clickable picture, a page at a time."""
+
+import io
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.data.images import ImageSet
+from core.history import Group
+from dashboard import state
+from dashboard.components.mosaic import mosaic, picked_channel
+
+PER_PAGE = 48
+_COLUMNS = 8  # of the sheet that is sent; the browser lays the tiles out anew
+_STRIP_WIDTH = 96  # pixels: an epoch of a long training still has one
+_STRIP_HEIGHT = 12
+_RIGHT, _WRONG = (0, 158, 115), (213, 94, 0)  # Okabe and Ito: also apart for the colour-blind
+
+_GROUPS = """**forgotten**: wrong at the end, though correct before; those correct longest first.
+**never learnt**: never correct; the greatest loss first.
+**learnt last**: correct at the end; those that became so last first.
+**unstable**: forgotten at least once; those forgotten most often first."""
+
+
+def pick_group() -> Group:
+    """Which of the images to see that were learnt and forgotten."""
+    groups = get_args(Group)
+    state.check_link(state.GROUP, groups, "group of images")
+    group: Group = st.segmented_control(
+        "Images that were", groups, default="forgotten", required=True, key=state.GROUP, bind="query-params",
+        on_change=state.first_page, help=_GROUPS.replace("\n", "  \n"),
+    )  # fmt: skip
+    return group
+
+
+def page_of(positions: np.ndarray) -> np.ndarray:
+    """The part of `positions` that the chosen page shows."""
+    pages = max(1, -(-len(positions) // PER_PAGE))
+    state.keep_below(state.PAGE, pages + 1)
+    page = st.number_input(
+        f"Page, 1 to {pages}", 1, pages, step=1, key=state.PAGE, bind="query-params", width=130, disabled=pages == 1
+    )
+    return positions[(page - 1) * PER_PAGE : page * PER_PAGE]
+
+
+def pictures_of(images: ImageSet, positions: np.ndarray) -> np.ndarray:
+    """uint8, N x S x S x 3."""
+    found = [images.image(int(position)) for position in positions]
+    return np.stack(found) if found else np.zeros((0, images.image_size, images.image_size, 3), np.uint8)
+
+
+def gallery(
+    pictures: np.ndarray,
+    positions: np.ndarray,
+    captions: Sequence[str],
+    *,
+    selected: int,
+    chooses: str,
+    noun: str,
+    alt: str,
+) -> None:
+    """Draw `pictures` (uint8, N x H x W x 3); a click sets the session's `chooses` to the position of the picture."""
+    if not len(pictures):
+        st.caption("No image is among them.")
+        return
+    numbers = positions.tolist()
+    mosaic(
+        _png(pictures), num_channels=len(pictures), tile_width=pictures.shape[2], tile_height=pictures.shape[1],
+        columns=_COLUMNS, channel_ids=numbers, selected=selected if selected in numbers else None, captions=captions,
+        noun=noun, key=state.GALLERY, on_select=lambda: state.choose(chooses, picked_channel(state.GALLERY)), alt=alt,
+    )  # fmt: skip
+
+
+def with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """The pictures enlarged, with a strip below: from left to right the epochs, green where correct, else red.
+
+    pictures: uint8, N x S x S x 3. correct: bool, N x E. Returns uint8, N x H x W x 3.
+    """
+    factor = -(-_STRIP_WIDTH // pictures.shape[2])
+    large = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+    width = large.shape[2]
+    epochs = np.arange(width) * correct.shape[1] // width
+    strip = np.where(correct[:, epochs, None], np.uint8(_RIGHT), np.uint8(_WRONG))
+    return np.concatenate([large, strip[:, None].repeat(_STRIP_HEIGHT, axis=1)], axis=1)
+
+
+def _png(pictures: np.ndarray) -> bytes:
+    """Picture i at row i // _COLUMNS, column i % _COLUMNS."""
+    _, height, width, _ = pictures.shape
+    rows = -(-len(pictures) // _COLUMNS)
+    sheet = np.zeros((rows * _COLUMNS, height, width, 3), np.uint8)
+    sheet[: len(pictures)] = pictures
+    sheet = sheet.reshape(rows, _COLUMNS, height, width, 3).swapaxes(1, 2)
+    buffer = io.BytesIO()
+    Image.fromarray(sheet.reshape(rows * height, _COLUMNS * width, 3)).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
