@@ -38,6 +38,13 @@ class Chosen:
         return shown
 
 
+def jpeg(picture: Image.Image) -> bytes:
+    """For a photo that travels often: a quarter of the bytes of a PNG, to the eye the same."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
 def thumbnail(picture: Image.Image) -> str:
     """A small copy as a data URL, for tables."""
     small = picture.copy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from core.errors import InspectionError
 from core.inspection.feature_maps import FeatureMaps
 
-Scale = Literal["channel", "layer"]
+Scale = Literal["channel", "layer", "fixed"]
 _DEAD_SHARE = 1e-3  # of the layer's largest activation
 _SHARED_PERCENTILE = 99.5  # of a layer's activations: one outlier must not blacken all other channels
 _COLORMAPS = Path(__file__).parent / "colormaps.npz"
@@ -22,9 +24,9 @@ _COLORMAPS = Path(__file__).parent / "colormaps.npz"
 
 @dataclass(frozen=True)
 class Mosaic:
-    """All channels of one layer in one palette image, tile i at row i // columns, column i % columns.
+    """Channels of one layer in one palette image, tile i at row i // columns, column i % columns.
 
-    channels: the channel shown on each tile. dead: channels that hardly respond to this picture.
+    channels: the channel shown on each tile. dead: those of them that hardly respond to this picture.
     low, high: the values at the ends of the colour scale; None where each channel has its own.
     """
 
@@ -36,6 +38,24 @@ class Mosaic:
     dead: tuple[int, ...]
     low: float | None
     high: float | None
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Every channel of a layer in colours.
+
+    pixels: uint8, C x H x W, 0 at the low end of the colour scale and 255 at the high end. low, high: the values at
+    those ends, C each. shared: whether all channels have one scale; values can then lie beyond its ends. dead: channels
+    that hardly respond to this picture. colors: the name of the colour map.
+    """
+
+    layer: str
+    pixels: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    shared: bool
+    dead: tuple[int, ...]
+    colors: str
 
 
 @cache
@@ -58,26 +78,31 @@ def dead_channels(maps: FeatureMaps) -> tuple[int, ...]:
     return tuple(np.flatnonzero(span <= _DEAD_SHARE * max(float(np.abs(flat).max()), 1e-12)).tolist())
 
 
-def limits(maps: FeatureMaps, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
+def limits(maps: FeatureMaps, scale: Scale, fixed: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The values at the low and the high end of the colour scale, C each; symmetric about 0 where signed.
 
     channel: each channel from its own least to its greatest value. layer: one scale for all channels, up to the
-    99.5th percentile of the layer.
+    99.5th percentile of the layer. fixed: up to `fixed`, the same on every picture and checkpoint.
+    Raises InspectionError where `fixed` is needed and isn't a number above 0.
     """
     flat = np.abs(maps.values) if maps.is_signed else maps.values
     flat = flat.reshape(len(flat), -1)
     if scale == "channel":
         high = flat.max(1)
-    else:
+    elif scale == "layer":
         high = np.full(len(flat), np.percentile(flat, _SHARED_PERCENTILE), dtype=flat.dtype)
+    else:
+        if fixed is None or not 0 < fixed < math.inf:
+            raise InspectionError(f"A fixed colour scale needs its greatest value, a number above 0, got {fixed}.")
+        high = np.full(len(flat), fixed, dtype=flat.dtype)
     high = np.maximum(high, 1e-12)
     low = -high if maps.is_signed else (flat.min(1) if scale == "channel" else np.zeros_like(high))
     return low, high
 
 
-def to_bytes(maps: FeatureMaps, scale: Scale) -> np.ndarray:
-    """The maps as uint8, C x H x W, 0 at the low end of the colour scale and 255 at the high end."""
-    low, high = (limit[:, None, None] for limit in limits(maps, scale))
+def to_bytes(maps: FeatureMaps, scale: Scale, fixed: float | None = None) -> np.ndarray:
+    """The maps as uint8, C x H x W, 0 at the low end of the colour scale, 255 at the high end. Raises as `limits`."""
+    low, high = (limit[:, None, None] for limit in limits(maps, scale, fixed))
     unit = np.clip((maps.values - low) / np.maximum(high - low, 1e-12), 0, 1)
     pixels: np.ndarray = np.round(unit * 255).astype(np.uint8)
     if scale == "channel":  # a dead channel must not be blown up into noise
@@ -85,21 +110,46 @@ def to_bytes(maps: FeatureMaps, scale: Scale) -> np.ndarray:
     return pixels
 
 
-def mosaic(maps: FeatureMaps, scale: Scale = "channel") -> Mosaic:
-    """All channels of `maps` as one picture, in channel order."""
-    pixels = to_bytes(maps, scale)
-    count, height, width = pixels.shape
-    columns = sheet_columns(count)
-    low, high = limits(maps, scale)
+def to_levels(maps: FeatureMaps, scale: Scale = "channel", fixed: float | None = None) -> Levels:
+    """All channels of `maps` in colours. Raises as `limits`."""
+    low, high = limits(maps, scale, fixed)
+    return Levels(
+        layer=maps.layer,
+        pixels=to_bytes(maps, scale, fixed),
+        low=low,
+        high=high,
+        shared=scale != "channel",
+        dead=dead_channels(maps),
+        colors=colormap_of(maps),
+    )
+
+
+def mosaic(
+    maps: FeatureMaps, scale: Scale = "channel", *, channels: Sequence[int] | None = None, fixed: float | None = None
+) -> Mosaic:
+    """`channels` of `maps` (at least one; None: all) in that order as one picture.
+
+    Raises InspectionError for no channel, for one that isn't there, and as `limits`.
+    """
+    return lay_out(to_levels(maps, scale, fixed), channels)
+
+
+def lay_out(levels: Levels, channels: Sequence[int] | None = None) -> Mosaic:
+    """As `mosaic`, of channels that are in colours already."""
+    count, height, width = levels.pixels.shape
+    shown = tuple(range(count)) if channels is None else tuple(channels)
+    if not shown or not 0 <= min(shown) <= max(shown) < count:
+        raise InspectionError(f"{levels.layer} has channels 0 to {count - 1}; asked for {list(shown)}.")
+    columns = sheet_columns(len(shown))
     return Mosaic(
-        png=palette_png(to_sheet(pixels, columns), colormap_of(maps)),
-        channels=tuple(range(count)),
+        png=palette_png(to_sheet(levels.pixels[list(shown)], columns), levels.colors),
+        channels=shown,
         columns=columns,
         tile_width=width,
         tile_height=height,
-        dead=dead_channels(maps),
-        low=float(low[0]) if scale == "layer" else None,
-        high=float(high[0]) if scale == "layer" else None,
+        dead=tuple(channel for channel in shown if channel in set(levels.dead)),
+        low=float(levels.low[0]) if levels.shared else None,
+        high=float(levels.high[0]) if levels.shared else None,
     )
 
 
@@ -115,13 +165,6 @@ def to_sheet(tiles: np.ndarray, columns: int, fill: int = 0) -> np.ndarray:
     sheet = np.full((rows * columns, height, width), fill, dtype=np.uint8)
     sheet[:count] = tiles
     return sheet.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
-
-
-def channel_image(maps: FeatureMaps, channel: int, scale: Scale = "channel", size: int = 330) -> Image.Image:
-    """One channel, enlarged without smoothing to `size` pixels."""
-    image = Image.fromarray(to_bytes(maps, scale)[channel])
-    image.putpalette(colormap(colormap_of(maps)).tobytes())
-    return image.resize((size, size), Image.Resampling.NEAREST).convert("RGB")
 
 
 def palette_png(pixels: np.ndarray, name: str) -> bytes:

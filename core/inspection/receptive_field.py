@@ -40,6 +40,22 @@ def window(name: str, row: int, column: int) -> Box:
     return _one_back(_checked(name, row, column), Box(row, column, row + 1, column + 1))
 
 
+def centers(name: str) -> tuple[float, ...]:
+    """Where along a side of the input, in pixels from its edge, the receptive fields of a map's units are centred.
+
+    One number per row, the same for the columns, equally far apart; fields that reach beyond the input count whole.
+    Raises InspectionError for a layer without maps.
+    """
+    first, apart = 0.5, 1
+    _checked(name, 0, 0)
+    for layer, step in _geometry().items():
+        first += ((step.kernel - 1) / 2 - step.padding) * apart
+        apart *= step.stride
+        if layer == name:
+            break
+    return tuple(first + apart * unit for unit in range(step.after))
+
+
 @dataclass(frozen=True)
 class _Step:
     """Kernel, stride and padding of one layer, and the side of the map before and after it."""

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.errors import InspectionError
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import (
     Scale,
-    channel_image,
     colormap,
     dead_channels,
     limits,
     mosaic,
     sheet_columns,
     to_bytes,
+    to_levels,
     to_sheet,
 )
 
@@ -117,13 +118,59 @@ def test_all_zero_maps_are_drawn_without_a_warning(scale: Scale, stage: str) -> 
     assert mosaic(maps, scale).dead == (0, 1, 2, 3)
 
 
-@pytest.mark.parametrize("scale", SCALES)
-def test_one_channel_enlarged_shows_the_colours_of_its_tile(scale: Scale) -> None:
+def test_a_fixed_scale_ends_at_the_value_of_the_user_on_any_picture() -> None:
+    for channels in (3, 7):
+        maps = some(channels)
+        found = mosaic(maps, "fixed", fixed=2.5)
+        assert (found.low, found.high) == (0, 2.5)
+        expected = np.round(np.clip(maps.values / np.float32(2.5), 0, 1) * 255)
+        np.testing.assert_array_equal(to_bytes(maps, "fixed", 2.5), expected)
+    signed = some(stage="conv")
+    assert (mosaic(signed, "fixed", fixed=2.5).low, mosaic(signed, "fixed", fixed=2.5).high) == (-2.5, 2.5)
+    assert to_bytes(signed, "fixed", 2.5)[signed.values > 2.5].min() == 255
+    assert to_bytes(signed, "fixed", 2.5)[signed.values < -2.5].max() == 0
+
+
+@pytest.mark.parametrize("fixed", [None, 0, -1.0, float("nan"), float("inf")])
+def test_a_fixed_scale_needs_a_greatest_value(fixed: float | None) -> None:
+    with pytest.raises(InspectionError, match="a number above 0"):
+        mosaic(some(), "fixed", fixed=fixed)
+
+
+def test_chosen_channels_lie_in_their_order_in_the_colours_they_have_among_all() -> None:
+    values = some(9).values.copy()
+    values[4] = 0
+    maps = maps_of(values)
+    chosen = (8, 4, 0, 3, 1)
+    found = mosaic(maps, "layer", channels=chosen)
+    assert (found.channels, found.columns, found.dead) == (chosen, 3, (4,))
+    assert found.high == mosaic(maps, "layer").high
+    sheet, expected = np.asarray(Image.open(io.BytesIO(found.png))), to_bytes(maps, "layer")
+    assert sheet.shape == (6, 12)
+    for i, channel in enumerate(chosen):
+        y, x = i // 3 * 3, i % 3 * 4
+        np.testing.assert_array_equal(sheet[y : y + 3, x : x + 4], expected[channel])
+
+
+@pytest.mark.parametrize("channels", [(), (-1,), (0, 7)])
+def test_channels_that_are_not_there_are_refused(channels: tuple[int, ...]) -> None:
+    with pytest.raises(InspectionError, match="conv3 has channels 0 to 6"):
+        mosaic(some(), channels=channels)
+
+
+def test_levels_say_what_their_colours_mean() -> None:
     maps = some(stage="conv")
-    image = channel_image(maps, 5, scale, size=240)
-    assert (image.size, image.mode) == ((240, 240), "RGB")
-    expected = colormap("signed")[to_bytes(maps, scale)[5]]
-    np.testing.assert_array_equal(np.asarray(image)[40::80, 30::60], expected)
+    levels = to_levels(maps, "channel")
+    assert (levels.layer, levels.shared, levels.colors) == ("conv3", False, "signed")
+    np.testing.assert_array_equal(levels.high, np.abs(maps.values).max((1, 2)))
+    np.testing.assert_array_equal(levels.pixels, to_bytes(maps, "channel"))
+    assert to_levels(maps, "layer").shared
+    assert to_levels(maps, "fixed", 3).shared
+
+
+def test_all_channels_of_the_widest_layer_travel_in_150_kb() -> None:
+    noise = np.random.default_rng(0).random((384, 13, 13))  # no real map compresses worse
+    assert len(mosaic(maps_of(noise), "layer").png) <= 150_000
 
 
 def test_colours_run_from_dark_to_bright_and_white_is_zero() -> None:
