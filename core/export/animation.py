@@ -1,0 +1,110 @@
+"""How a network came to be: conv1's filters and a pinned image's feature maps, a frame an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from core.data.images import Progress, no_progress
+from core.errors import ExportError
+from core.export.files import whole
+from core.export.pictures import captioned, filters_sheet, maps_sheet
+from core.inspection.feature_maps import FeatureMaps
+from core.runs.metrics import MetricsReader
+from core.runs.run import Run
+from core.runs.snapshots import Pinned, Snapshot, read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
+
+FORMATS = (".gif", ".webp")
+MAX_FRAMES = 120  # Pillow keeps all of them in memory until it writes
+_SIDE = 440  # pixels of width of the filters, and of the maps
+_GAP, _ROOM = 24, 28
+_FRAME_SECONDS, _LAST_SECONDS = 0.4, 3.0
+
+
+def export_animation(
+    run: Run, path: Path, *, layer: str = "conv1", pinned: int = 0, progress: Progress = no_progress
+) -> int:
+    """Write an animated GIF or WebP, as the name of `path` says, from the run's snapshots; how many frames it has.
+
+    A frame shows conv1's filters, image `pinned` (0: the first of the run's pinned images) and its maps of `layer`
+    after the ReLU, all channels. Of more than 120 epochs 120 are taken, evenly, the first and the last among them.
+    Raises ExportError where the run has no snapshots, no such image, or the file can't be written, RunError for a
+    damaged snapshot.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ExportError(f"{path.name} is neither a .gif nor a .webp: end its name with one of these.")
+    epochs = snapshot_epochs(run)
+    if not epochs:
+        raise ExportError(
+            f"Run {run.id!r} kept no snapshots, so there is nothing to animate; train a run that keeps them."
+        )
+    images = read_pinned(run)
+    if not 0 <= pinned < len(images.images):
+        raise ExportError(f"Run {run.id!r} has the pinned images 0 to {len(images.images) - 1}, got {pinned}.")
+    chosen = [
+        epochs[i] for i in np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), MAX_FRAMES)).round().astype(int))
+    ]
+    frames = _frames(run, chosen, layer, images, pinned, progress)
+    durations = [round(1000 * _FRAME_SECONDS)] * (len(chosen) - 1) + [round(1000 * _LAST_SECONDS)]
+    kind: dict[str, Any] = {"format": "GIF"} if path.suffix.lower() == ".gif" else {"format": "WEBP", "lossless": True}
+    with whole(path) as temporary:
+        next(frames).save(temporary, save_all=True, append_images=frames, duration=durations, loop=0, **kind)
+    return len(chosen)
+
+
+def _frames(
+    run: Run, epochs: list[int], layer: str, images: Pinned, pinned: int, progress: Progress
+) -> Iterator[Image.Image]:
+    reader = MetricsReader(run.path)
+    reader.poll()
+    accuracies = {record["epoch"]: record["val_accuracy"] for record in reader.epochs()}
+    names = run.data.get("class_names", [])
+    size: tuple[int, int] | None = None
+    for done, epoch in enumerate(epochs):
+        progress(done, len(epochs), f"Epoch {epoch}")
+        snapshot = read_snapshot(run, epoch)
+        maps = FeatureMaps(layer, "relu", read_snapshot_maps(run, epoch, layer, pinned))
+        picture = _side_by_side(snapshot, images.images[pinned], maps)
+        title = f"Epoch {epoch}" if epoch else "Before the first step"
+        lines = [
+            _standing(run, snapshot, accuracies.get(epoch)),
+            f"Left: conv1's {len(snapshot.filters)} filters. Right: test image {images.numbers[pinned]}"
+            + _verdict(snapshot, names, int(images.labels[pinned]), pinned)
+            + f" and all {len(maps.values)} channels of {layer} after ReLU. Each tile is on its own scale.",
+        ]
+        frame = captioned(picture, title, lines)
+        size = size or (frame.width, frame.height + _ROOM)
+        page = Image.new("RGB", size, "white")  # all of one size, though a longer caption takes a line more
+        page.paste(frame)
+        yield page
+    progress(len(epochs), len(epochs), "Done")
+
+
+def _standing(run: Run, snapshot: Snapshot, accuracy: float | None) -> str:
+    judged = "" if accuracy is None else f", validation accuracy {accuracy:.1%}"
+    return f"Run {run.id}, step {snapshot.step:,}{judged}."
+
+
+def _verdict(snapshot: Snapshot, names: list[str], label: int, pinned: int) -> str:
+    """What it is and what the network takes it for, where the classes are known."""
+    said = snapshot.pinned_probabilities[pinned]
+    if len(names) != len(said):
+        return ""
+    return f" (a picture of {names[label]}, taken for {names[int(said.argmax())]} with {said.max():.0%})"
+
+
+def _side_by_side(snapshot: Snapshot, image: np.ndarray, maps: FeatureMaps) -> Image.Image:
+    """The filters above the pinned image on the left, the maps on the right, on white."""
+    filters, sheet = filters_sheet(snapshot.filters, _SIDE), maps_sheet(maps, "channel", _SIDE)
+    side = max(sheet.height - filters.height - _GAP, 96)
+    picture = Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)
+    height = max(filters.height + _GAP + side, sheet.height)
+    page = Image.new("RGB", (filters.width + _GAP + sheet.width, height), "white")
+    page.paste(filters, (0, 0))
+    page.paste(picture, (0, filters.height + _GAP))
+    page.paste(sheet, (filters.width + _GAP, 0))
+    return page

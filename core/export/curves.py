@@ -1,0 +1,111 @@
+"""Metrics as Plotly charts for the report: plain dictionaries, so that nothing of plotly is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from core.export.html import chart, text
+from core.inspection.mosaic import colormap
+
+MAX_POINTS = 1500  # of a curve: more than a screen has pixels, and the file stays small
+_TRAIN, _VAL, _ACCENT = "#2b8cc4", "#e07b39", "#0f9b9b"  # told apart by most, on white and on black
+_MOST_CLASSES, _MOST_NUMBERS = 100, 20  # that a confusion matrix is drawn for; that fit into its cells
+
+
+def learning_charts(steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any]]) -> str:
+    """Loss, accuracy and learning rate over the training step."""
+    axis = {"title": {"text": "Step"}}
+    parts = []
+    for name, title, form in (("loss", "Loss (cross-entropy)", ""), ("accuracy", "Accuracy", ".0%")):
+        x, y = thinned(steps["step"], steps[name])
+        data = [_line("training", x, y, _TRAIN, width=1.2)]
+        if epochs:
+            values = [record[f"val_{name}"] for record in epochs]
+            data.append(
+                _line("validation", [record["step"] for record in epochs], values, _VAL, dash="dash", marked=True)
+            )
+        last = f"; validation ends at {epochs[-1][f'val_{name}']:.3f}" if epochs else ""
+        layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": {"tickformat": form}}
+        parts.append(chart(name, f"{title} over {len(steps['step']):,} training steps{last}.", data, layout))
+    x, y = thinned(steps["step"], steps["learning_rate"])
+    layout = {"title": {"text": "Learning rate", "x": 0}, "xaxis": axis, "yaxis": {"exponentformat": "power"}}
+    greatest = f"Learning rate over the steps; at most {np.nanmax(steps['learning_rate']):.2g}."
+    rate = chart("rate", greatest, [_line("learning rate", x, y, _ACCENT)], layout, height=220)
+    return f'<div class="pair">{"".join(parts)}</div>{rate}'
+
+
+def class_charts(counts: np.ndarray, names: Sequence[str]) -> str:
+    """Confusion matrix (K x K, true by predicted) and the accuracy of each class."""
+    totals = counts.sum(1)
+    share = counts / np.maximum(totals[:, None], 1)
+    shown = [text(name) for name in names]
+    height = 120 + 34 * max(len(names), 8) if len(names) <= _MOST_NUMBERS else 700
+    colors = [[i / 17, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(colormap("viridis")[::15].tolist())]
+    matrix = {
+        "type": "heatmap", "z": share.round(4).tolist(), "x": shown, "y": shown, "zmin": 0, "zmax": 1,
+        "colorscale": colors, "text": counts.tolist(), "colorbar": {"tickformat": ".0%", "thickness": 12},
+        "hovertemplate": "true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
+    }  # fmt: skip
+    if len(names) <= _MOST_NUMBERS:
+        matrix |= {"texttemplate": "%{text}"}
+    bars = {
+        "type": "bar", "orientation": "h", "y": shown, "marker": {"color": _ACCENT}, "cliponaxis": False,
+        "x": [float(share[i, i]) if totals[i] else None for i in range(len(names))], "texttemplate": "%{x:.0%}",
+        "textposition": "outside", "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
+    }  # fmt: skip
+    down = {"autorange": "reversed", "type": "category"}
+    accuracy = chart(
+        "classes", _classes_alt(share, totals, names), [bars],
+        {"title": {"text": "Accuracy of each class", "x": 0}, "yaxis": down, "showlegend": False,
+         "xaxis": {"range": [0, 1.08], "tickformat": ".0%"}}, height=height,
+    )  # fmt: skip
+    if len(names) > _MOST_CLASSES:
+        return accuracy
+    table = chart(
+        "confusion", _confusion_alt(counts, names), [matrix],
+        {"title": {"text": "Confusion matrix", "x": 0}, "yaxis": down | {"title": {"text": "True"}},
+         "xaxis": {"title": {"text": "Predicted"}, "type": "category"}}, height=height,
+    )  # fmt: skip
+    return f'<div class="pair">{table}{accuracy}</div>'
+
+
+def thinned(x: np.ndarray, y: np.ndarray, most: int = MAX_POINTS) -> tuple[list[float], list[float | None]]:
+    """At most `most` points of a curve, the least and the greatest of each stretch, so that no spike is lost."""
+    if len(x) > most:
+        edges = np.linspace(0, len(x), most // 2 + 1).astype(int)
+        finite = np.nan_to_num(y, nan=0.0)
+        kept = {start + int(find(finite[start:end])) for start, end in pairwise(edges)
+                for find in (np.argmin, np.argmax)}  # fmt: skip
+        index = np.array(sorted(kept))
+        x, y = x[index], y[index]
+    return x.tolist(), [round(float(value), 6) if np.isfinite(value) else None for value in y]
+
+
+def _line(name: str, x: list[float], y: Any, color: str, *, width: float = 2, dash: str = "solid",
+          marked: bool = False) -> dict[str, Any]:  # fmt: skip
+    return {"type": "scatter", "name": name, "x": x, "y": y, "mode": "lines+markers" if marked else "lines",
+            "line": {"color": color, "width": width, "dash": dash}}  # fmt: skip
+
+
+def _classes_alt(share: np.ndarray, totals: np.ndarray, names: Sequence[str]) -> str:
+    known = np.flatnonzero(totals)
+    if not len(known):
+        return "Accuracy of each class; no image was judged."
+    best, worst = (int(known[pick(share.diagonal()[known])]) for pick in (np.argmax, np.argmin))
+    return (
+        f"Accuracy of each class: best {names[best]} with {share[best, best]:.0%}, "
+        f"worst {names[worst]} with {share[worst, worst]:.0%}."
+    )
+
+
+def _confusion_alt(counts: np.ndarray, names: Sequence[str]) -> str:
+    wrong = counts - np.diag(counts.diagonal())
+    true, predicted = divmod(int(wrong.argmax()), len(names))
+    return (
+        f"Confusion matrix of {counts.sum():,} images; the most frequent mistake takes {names[true]} for "
+        f"{names[predicted]}, {wrong[true, predicted]} times."
+    )
