@@ -10,10 +10,16 @@ import streamlit as st
 from core.config import TrainConfig
 from core.data.images import ImageSet
 from core.data.sources import count_images, load_data, load_test_images
+from core.errors import DataError
 from core.history import History, read_history
+from core.inspection.atlas import Atlas, LayerAtlas
+from core.inspection.atlas import compute_atlas as inspect_channels
 from core.inspection.feature_maps import FeatureMaps, feature_maps
 from core.inspection.filters import filter_weights
 from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
+from core.inspection.patches import top_patches
+from core.inspection.walkthrough import Activations, Walk, trace
+from core.inspection.walkthrough import walk as take_walk
 from core.model import AlexNet, LayerInfo, layer_table
 from core.outcomes import Outcomes, judge
 from core.prediction import Prediction, network_input, predict
@@ -22,7 +28,7 @@ from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import snapshot_epochs
 from core.training.cost import Speed, known_speed, measure_speed
-from dashboard.images import Chosen
+from dashboard.images import Chosen, jpeg
 from dashboard.paths import data_dir
 
 
@@ -157,6 +163,73 @@ def sheet(
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _sheet(key: tuple[str, ...], fixed: float | None, channels: bytes, _drawn: Levels) -> Mosaic:  # noqa: ARG001
     return lay_out(_drawn, np.frombuffer(channels, dtype=np.int32).tolist())
+
+
+def atlas(checkpoint: Checkpoint) -> Atlas | None:
+    """The channel atlas over the run's test images; None where it wasn't computed, or over others.
+
+    Where the test images are gone, what is stored is believed: what it says of the channels stays true.
+    """
+    kept = _kept_atlas(checkpoint.fingerprint)
+    if not kept:
+        found = Atlas.load(_atlas_file(checkpoint))
+        if found is not None and _is_of_test_images(found, checkpoint):
+            kept.append(found)
+    return kept[0] if kept else None
+
+
+def _is_of_test_images(found: Atlas, checkpoint: Checkpoint) -> bool:
+    try:
+        images = test_images(checkpoint.run.config).fingerprint()
+    except DataError:
+        images = found.images
+    return (found.images, found.class_names) == (images, checkpoint.class_names)
+
+
+def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
+    """Compute it, which takes minutes; kept beside the weights where that can be written. Raises CoreError."""
+    images = test_images(checkpoint.run.config)
+    found = inspect_channels(_model(checkpoint.fingerprint, checkpoint), images, on_batch)
+    _kept_atlas(checkpoint.fingerprint)[:] = [found]
+    with contextlib.suppress(OSError):
+        found.save(_atlas_file(checkpoint))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _kept_atlas(weights: str) -> list[Atlas]:  # noqa: ARG001 - the key
+    """A place for one, as _kept_outcomes is."""
+    return []
+
+
+def _atlas_file(checkpoint: Checkpoint) -> Path:
+    return checkpoint.derived("atlas.npz")
+
+
+def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> bytes:
+    """A JPEG of the patches to which a channel that isn't dead responds most. Raises DataError without test images."""
+    images = test_images(checkpoint.run.config)
+    return _patches((checkpoint.fingerprint, found.images, layer), channel, images, found.layers[layer])
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _patches(key: tuple[str, ...], channel: int, _images: ImageSet, _entries: LayerAtlas) -> bytes:
+    return jpeg(top_patches(_images, _entries, key[-1], channel))
+
+
+def activations(checkpoint: Checkpoint, image: Chosen) -> Activations:
+    """The input and every layer's output up to pool5, 8 MB. Raises CheckpointError."""
+    return _activations(checkpoint.fingerprint, image.fingerprint, checkpoint, image)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _activations(weights: str, pixels: str, _checkpoint: Checkpoint, _image: Chosen) -> Activations:  # noqa: ARG001
+    return trace(_model(_checkpoint.fingerprint, _checkpoint), _image.picture)
+
+
+def walk(checkpoint: Checkpoint, image: Chosen, layer: str, channel: int, row: int, column: int) -> Walk:
+    """The arithmetic of one unit. Raises CheckpointError and InspectionError."""
+    seen = activations(checkpoint, image)
+    return take_walk(_model(checkpoint.fingerprint, checkpoint), seen, layer, channel, row, column)
 
 
 def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:
