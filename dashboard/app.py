@@ -19,8 +19,12 @@ page = st.navigation(
             st.Page("app_pages/train.py", title="Train", icon=":material/model_training:", default=True),
             st.Page("app_pages/predict.py", title="Predict", icon=":material/image_search:"),
             st.Page("app_pages/feature_maps.py", title="Feature maps", icon=":material/grid_view:"),
+            st.Page("app_pages/time_machine.py", title="Time machine", icon=":material/history:"),
         ],
-        "Understand": [],
+        "Understand": [
+            st.Page("app_pages/mistakes.py", title="Mistakes", icon=":material/rule:"),
+            st.Page("app_pages/walkthrough.py", title="Walkthrough", icon=":material/footprint:"),
+        ],
         "Experiment": [],
         "More": [
             st.Page("app_pages/architecture.py", title="Architecture", icon=":material/account_tree:"),

@@ -17,6 +17,8 @@ EPOCH = "epoch"
 PINNED = "pinned"
 PLAYING = "playing"
 FOLLOW = "follow"
+TIME_MOSAIC = "time_mosaic"
+TIME_SCALE = "time_scale"
 IMAGE_SOURCE = "from"
 IMAGE_CLASS = "class"
 IMAGE_INDEX = "image"
@@ -45,6 +47,11 @@ VAL_IMAGE = "val_image"
 GALLERY = "gallery"
 CONFUSION = "confusion_table"
 
+RUN_B = "run_b"
+CHECKPOINT_B = "checkpoint_b"
+RUNS = "runs"
+DIFFERENCE_ORDER = "differ"
+MOSAICS = ("mosaic_a", "mosaic_b", "mosaic_difference")
 
 def setting(name: str, preset: str) -> str:
     """The key of one field of the new-run form; a preset's own, so that choosing another shows its values."""
@@ -60,6 +67,17 @@ def keep_valid(key: str, options: Collection[object]) -> None:
     """Forget a choice that is no longer among the options (a deleted run, another layer's stage)."""
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]
+
+
+def follow_default(key: str, default: object) -> None:
+    """Set a choice not made yet to its default; later, one that still stands there moves with it.
+
+    An address leaves out what stands at its default: so it opens what was seen. Call it before the widget is drawn.
+    """
+    before = st.session_state.get(f"{key}_default", default)
+    if key not in st.session_state or (before != default and st.session_state[key] == before):
+        st.session_state[key] = default
+    st.session_state[f"{key}_default"] = default
 
 
 def keep_below(key: str, limit: int) -> None:
@@ -93,7 +111,7 @@ def show_epoch(epoch: int) -> None:
 
 
 def shown_epoch(epochs: Sequence[int], *, is_live: bool) -> int:
-    """The epoch to show: the newest while one follows a run that trains, else the chosen one or the one nearest to it."""
+    """The newest epoch while one follows a run that trains, else the chosen one or the one nearest to it."""
     chosen = st.session_state.get(EPOCH, st.query_params.get(EPOCH))
     if (is_live and st.session_state.get(FOLLOW, chosen is None)) or not str(chosen).isdecimal():
         return epochs[-1]
@@ -102,6 +120,11 @@ def shown_epoch(epochs: Sequence[int], *, is_live: bool) -> int:
 
 def is_playing() -> bool:
     return bool(st.session_state.get(PLAYING))
+
+
+def follow(newest: bool) -> None:
+    """Whether the time machine stays with the newest epoch of a run that trains."""
+    st.session_state[FOLLOW] = newest
 
 
 def play(playing: bool) -> None:
@@ -120,9 +143,33 @@ def select_channel(channel: int | None) -> None:
         st.session_state[CHANNEL] = channel
 
 
-def pin_unit(unit: tuple[int, int] | None) -> None:
+def chosen_channel(count: int) -> int:
+    """The channel chosen on any page, where a layer has that many; its first otherwise."""
+    chosen = str(st.session_state.get(CHANNEL, st.query_params.get(CHANNEL)))
+    return int(chosen) if chosen.isdecimal() and int(chosen) < count else 0
+
+
+def chosen_checkpoint() -> str | None:
+    """best or last, once its picker is drawn."""
+    value = st.session_state.get(CHECKPOINT)
+    return value if isinstance(value, str) else None
+
+
+def pin_unit(unit: tuple[int, int] | None = None) -> None:
     """Keep to this row and column of the map; None lets go."""
     st.session_state[ROW], st.session_state[COLUMN] = unit or (None, None)
+
+
+def pinned_unit() -> tuple[int, int] | None:
+    """The pinned row and column; None where one of them is not given."""
+    row, column = st.session_state.get(ROW), st.session_state.get(COLUMN)
+    return None if row is None or column is None else (int(row), int(column))
+
+
+def walk_to(layer: str, channel: int, row: int, column: int) -> None:
+    """Look at this unit of another layer."""
+    st.session_state[LAYER], st.session_state[CHANNEL] = layer, channel
+    pin_unit((row, column))
 
 
 def choose(key: str, value: int | None) -> None:
@@ -148,6 +195,15 @@ def check_link(key: str, options: Collection[object], what: str) -> None:
         st.warning(
             f"The link asks for {what} {asked[:40]!r}, which isn't here; this is another.", icon=":material/link_off:"
         )
+
+
+def check_links(key: str, options: Collection[str], what: str) -> None:
+    """As check_link, where the address may ask for several; those that are there are kept."""
+    missing = [name for name in st.query_params.get_all(key) if name not in options]
+    if missing and key not in st.session_state:
+        st.warning(f"The link asks for {what} {missing[0][:40]!r}, which isn't here.", icon=":material/link_off:")
+    if key in st.session_state:
+        st.session_state[key] = [name for name in st.session_state[key] if name in options]
 
 
 def choose_image(index: int) -> None:

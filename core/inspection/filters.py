@@ -24,6 +24,18 @@ def filter_weights(model: AlexNet, layer: str, channel: int) -> np.ndarray:
     return kernel
 
 
+def filter_sheet(weights: np.ndarray, columns: int = 12) -> Image.Image:
+    """All kernels of conv1 (float32, N x 3 x k x k) as one RGB picture, one pixel a weight and one between kernels.
+
+    Each kernel has a scale of its own: at first all are small, and their patterns are what is looked for.
+    """
+    reach = np.maximum(np.abs(weights).max((1, 2, 3), keepdims=True), 1e-12)
+    pixels = np.round(127.5 + 127.5 * weights / reach).astype(np.uint8)
+    apart = np.pad(pixels, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=255)
+    planes = [to_sheet(apart[:, color], columns, fill=255) for color in range(3)]
+    return Image.fromarray(np.stack(planes, -1)[:-1, :-1])
+
+
 def filter_image(kernel: np.ndarray) -> Image.Image:
     """A kernel as an RGB picture, one pixel a weight.
 

@@ -9,17 +9,29 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError
 
 from core.config import DataSource, TrainConfig, make_config
 from core.errors import ConfigError, RunError
+from core.model.alexnet import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint, Tensors, find_checkpoint, open_model, write_tensors
 from core.runs.compact import compact
 from core.runs.files import new_folder, read_json, replacing, write_json
 from core.runs.metrics import decode, segment_paths
 from core.runs.run import Run, RunState, check_run_id
+from core.runs.snapshots import (
+    Pinned,
+    read_pinned,
+    read_snapshot,
+    read_snapshot_bytes,
+    snapshot_epochs,
+    write_pinned,
+    write_snapshot,
+)
 
 DEFAULT_RANK = 64
+PACKED_IMAGES = 1  # of the pinned ones: a fifth of a megabyte each and epoch
 MAX_RANK = 2048  # from here on the two factors of fc7 are no smaller than fc7
 
 
@@ -44,6 +56,7 @@ def pack(run: Run, destination: Path, *, rank: int = DEFAULT_RANK, data_source: 
     try:
         with new_folder(destination) as folder:
             _write_record(run, config, rank, folder)
+            _write_snapshots(run, Run(folder))
             _write_checkpoint(checkpoint, weights, folder)
     except (OSError, SafetensorError) as error:
         cause = getattr(error, "strerror", None) or error
@@ -77,6 +90,26 @@ def _write_record(run: Run, config: TrainConfig, rank: int, folder: Path) -> Non
     write_json(folder / "progress.json", asdict(progress))
     end = run.end or {}
     write_json(folder / "end.json", {name: end.get(name) for name in ("state", "at", "test_accuracy")} | {"reason": ""})
+
+
+def _write_snapshots(run: Run, packed: Run) -> None:
+    """All epochs, compressed, with the maps of the first pinned images only: all maps would outweigh the network."""
+    epochs = snapshot_epochs(run)
+    if not epochs:
+        return
+    pinned = read_pinned(run)
+    count = min(PACKED_IMAGES, len(pinned.images))
+    write_pinned(
+        packed, Pinned(pinned.images[:count], pinned.numbers[:count], pinned.labels[:count], pinned.val_labels)
+    )
+    for epoch in epochs:
+        snapshot = read_snapshot(run, epoch)
+        maps = {}
+        for layer in CONV_LAYERS:
+            values, tops = zip(*(read_snapshot_bytes(run, epoch, layer, i) for i in range(count)), strict=True)
+            maps[layer] = np.stack(values), np.stack(tops)
+        fewer = replace(snapshot, pinned_probabilities=snapshot.pinned_probabilities[:count])
+        write_snapshot(packed, fewer, maps, compress=True)
 
 
 def _write_checkpoint(checkpoint: Checkpoint, weights: Tensors, folder: Path) -> None:

@@ -70,7 +70,7 @@ def write_snapshot(
     for layer, (values, tops) in maps.items():
         for pinned in range(len(values)):  # apart, so that a reader of one image reads no more than that
             arrays |= {f"{layer}.maps.{pinned}": values[pinned], f"{layer}.tops.{pinned}": tops[pinned]}
-    _write(_path(run, snapshot.epoch), arrays, compress=compress)
+    _write(snapshot_file(run, snapshot.epoch), arrays, compress=compress)
 
 
 def snapshot_epochs(run: Run) -> tuple[int, ...]:
@@ -87,7 +87,7 @@ def read_pinned(run: Run) -> Pinned:
 
 def read_snapshot(run: Run, epoch: int) -> Snapshot:
     """One epoch's snapshot without its maps. Raises RunError where it is missing or damaged."""
-    found = _read(_path(run, epoch), run, "step", "filters", "pinned_probabilities", optional="probabilities")
+    found = _read(snapshot_file(run, epoch), run, "step", "filters", "pinned_probabilities", optional="probabilities")
     probabilities = found.get("probabilities")
     return Snapshot(
         epoch,
@@ -111,11 +111,12 @@ def read_snapshot_maps(run: Run, epoch: int, layer: str, pinned: int) -> np.ndar
 def read_snapshot_bytes(run: Run, epoch: int, layer: str, pinned: int) -> tuple[np.ndarray, np.ndarray]:
     """The same as they are kept: uint8, C x H x W, and what 255 stands for, float32, C."""
     names = f"{layer}.maps.{pinned}", f"{layer}.tops.{pinned}"
-    found = _read(_path(run, epoch), run, *names)
+    found = _read(snapshot_file(run, epoch), run, *names)
     return found[names[0]], found[names[1]]
 
 
-def _path(run: Run, epoch: int) -> Path:
+def snapshot_file(run: Run, epoch: int) -> Path:
+    """Where the snapshot of `epoch` is kept, if there is one."""
     return run.path / "snapshots" / f"epoch-{epoch:04}.npz"
 
 

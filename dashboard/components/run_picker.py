@@ -1,10 +1,12 @@
 """Choose a run and one of its checkpoints; the choice follows the user from page to page."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.errors import CoreError
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
-from core.runs.run import list_runs
+from core.runs.run import Run, list_runs
 from dashboard import state
 from dashboard.components.status import data_name, error_box
 from dashboard.paths import runs_dir
@@ -12,15 +14,10 @@ from dashboard.paths import runs_dir
 
 def checkpoint_picker() -> Checkpoint | None:
     """The checkpoint to look at; None, and a word on what to do next, where there is none."""
-    runs = {run.id: run for run in list_runs(runs_dir()) if available(run)}
-    if not runs:
-        _nothing_yet()
-        return None
-    state.check_link(state.RUN, runs, "run")
-    state.keep_valid(state.RUN, runs)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        # No format_func: the address carries what is shown, and a link should carry the plain name.
-        run = runs[st.selectbox("Run", list(runs), key=state.RUN, bind="query-params", width=340)]
+        run = run_picker(lambda run: bool(available(run)), "No trained network yet")
+        if run is None:
+            return None
         choices = available(run)
         state.check_link(state.CHECKPOINT, choices, "checkpoint")
         state.keep_valid(state.CHECKPOINT, choices)
@@ -30,14 +27,26 @@ def checkpoint_picker() -> Checkpoint | None:
         )  # fmt: skip
     try:
         checkpoint = find_checkpoint(run, which)
-        st.caption(_about(checkpoint))
+        st.caption(about(checkpoint))
     except CoreError as error:
         error_box(error)
         return None
     return checkpoint
 
 
-def _about(checkpoint: Checkpoint) -> str:
+def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
+    """A run among those that fit; None, and a word on what to do next, where none does."""
+    runs = {run.id: run for run in list_runs(runs_dir()) if fits(run)}
+    if not runs:
+        _nothing_yet(otherwise)
+        return None
+    state.check_link(state.RUN, runs, "run")
+    state.keep_valid(state.RUN, runs)
+    # No format_func: the address carries what is shown, and a link should carry the plain name.
+    return runs[st.selectbox("Run", list(runs), key=state.RUN, bind="query-params", width=340)]
+
+
+def about(checkpoint: Checkpoint) -> str:
     run = checkpoint.run
     weights = f"weights after step {checkpoint.step:,}" if checkpoint.step else "untrained weights, saved before step 1"
     origin = "Shipped with the project" if run.is_packed else f"Run {run.state.value}"
@@ -47,9 +56,9 @@ def _about(checkpoint: Checkpoint) -> str:
     return " · ".join(words)
 
 
-def _nothing_yet() -> None:
+def _nothing_yet(what: str) -> None:
     with st.container(border=True):
-        st.markdown("#### No trained network yet")
+        st.markdown(f"#### {what}")
         st.markdown(
             "Start a run first: with synthetic shapes the first one takes about a minute. "
             "Its network can be opened here as soon as training begins."

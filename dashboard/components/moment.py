@@ -1,0 +1,74 @@
+"""One moment of a training in four panels: filters, feature maps, confusion matrix, probabilities."""
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.inspection.evolution import channel_film, evenly
+from core.inspection.filters import filter_sheet
+from core.inspection.mosaic import Scale, mosaic
+from core.runs.run import Run
+from core.runs.snapshots import Pinned, Snapshot
+from dashboard import snapshots, state
+from dashboard.components.mosaic import mosaic as clickable_mosaic
+from dashboard.components.mosaic import picked_channel
+from dashboard.html_charts import confusion_table, probability_rows
+
+_FILTER_PIXELS = 4  # screen pixels a weight
+_FILM_MOMENTS = 12
+_FILM_HEIGHT = 110  # pixels
+
+
+def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str, ...]) -> None:
+    """The pinned image, and what the network said of it at this moment."""
+    truth = names[pinned.labels[image]]
+    picture = Image.fromarray(pinned.images[image])
+    picture = picture.resize((picture.width * 7, picture.height * 7), Image.Resampling.NEAREST)
+    said = snapshot.pinned_probabilities[image]
+    left, right = st.columns([1, 2], vertical_alignment="center")
+    left.image(picture, caption=f"{truth}, test image {pinned.numbers[image]:,}", alt=f"The pinned image: {truth}")
+    right.html(probability_rows(said, names, truth))
+
+
+def maps_panel(run: Run, epoch: int, layer: str, image: int, scale: Scale, channel: int) -> None:
+    """All channels of the layer on the pinned image at this moment; a click shows one over time."""
+    sheet = mosaic(snapshots.maps(run, epoch, layer, image), scale)
+    st.caption(f"All {len(sheet.channels)} channels of {layer} after the ReLU. Click one to see it over time.")
+    with st.container(height=560):
+        clickable_mosaic(
+            sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
+            columns=sheet.columns, channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=state.TIME_MOSAIC,
+            on_select=lambda: state.select_channel(picked_channel(state.TIME_MOSAIC)),
+            alt=f"{len(sheet.channels)} feature maps of {layer} after epoch {epoch}.",
+        )  # fmt: skip
+
+
+def filters_panel(snapshot: Snapshot) -> None:
+    """The kernels of conv1 in colour."""
+    sheet = filter_sheet(snapshot.filters)
+    large = sheet.resize((sheet.width * _FILTER_PIXELS, sheet.height * _FILTER_PIXELS), Image.Resampling.NEAREST)
+    st.caption(f"The {len(snapshot.filters)} filters of conv1, each on a scale of its own.")
+    st.image(large, alt=f"The filters of conv1 after epoch {snapshot.epoch}")
+
+
+def confusion_panel(snapshot: Snapshot, pinned: Pinned, names: tuple[str, ...]) -> None:
+    """What the network took the validation images for at this moment."""
+    if snapshot.probabilities is None:
+        st.caption("The untrained network was not validated: its confusion matrix begins with epoch 1.")
+        return
+    predicted = snapshot.probabilities.argmax(1)
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (pinned.val_labels, predicted), 1)
+    st.caption(f"{len(predicted):,} validation images, {counts.trace() / len(predicted):.1%} right.")
+    st.html(confusion_table(counts, names))
+
+
+def film_panel(run: Run, epochs: tuple[int, ...], layer: str, image: int, channel: int) -> None:
+    """The chosen channel at every epoch, side by side on one scale."""
+    moments = evenly(epochs, _FILM_MOMENTS)
+    film = channel_film([snapshots.maps(run, epoch, layer, image) for epoch in moments], channel)
+    factor = max(1, _FILM_HEIGHT // film.height)
+    large = film.resize((film.width * factor, film.height * factor), Image.Resampling.NEAREST)
+    listed = ", ".join(map(str, moments))
+    st.caption(f"Channel {channel} of {layer} over time, on one scale; epochs {listed}.")
+    st.image(large, alt=f"Channel {channel} of {layer} after epochs {listed}")

@@ -1,0 +1,54 @@
+"""The slider over a run's epochs: by hand, playing, or following a run that trains."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import state
+
+
+def time_slider(epochs: Sequence[int], *, is_live: bool) -> int:
+    """The epoch to show. While it plays, each call goes one further; the end stops it."""
+    state.check_link(state.EPOCH, epochs, "epoch")
+    now = state.shown_epoch(epochs, is_live=is_live and not state.is_playing())
+    if state.is_playing():
+        later = [epoch for epoch in epochs if epoch > now]
+        if later:
+            now = later[0]
+        else:
+            state.play(False)
+            st.rerun()
+    state.show_epoch(now)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        _play_button(epochs, now)
+        if len(epochs) > 1:
+            st.select_slider("Epoch", epochs, key=state.EPOCH, bind="query-params", on_change=_by_hand, width="stretch")
+        if is_live:
+            st.toggle("Follow", value=True, key=state.FOLLOW, help="Always show the newest epoch of this run.")
+    return now
+
+
+def _play_button(epochs: Sequence[int], now: int) -> None:
+    """A click redraws the page, for only that can start and stop the clock."""
+    if state.is_playing():
+        clicked = st.button("Pause", icon=":material/pause:", key="pause", on_click=state.play, args=(False,))
+    else:
+        clicked = st.button(
+            "Play", icon=":material/play_arrow:", key="play", on_click=_start, args=(epochs, now),
+            disabled=len(epochs) < 2,
+        )  # fmt: skip
+    if clicked:
+        st.rerun()
+
+
+def _start(epochs: Sequence[int], now: int) -> None:
+    """From here on, or from the beginning where this is the end."""
+    if now == epochs[-1]:
+        state.show_epoch(epochs[0])
+    state.follow(False)
+    state.play(True)
+
+
+def _by_hand() -> None:
+    state.follow(False)
+    state.play(False)

@@ -1,0 +1,115 @@
+"""The Time machine page: one epoch in four panels, chosen by a slider, by a link, by playing or by following a run."""
+
+import json
+
+import pytest
+
+from core.runs.snapshots import read_pinned, read_snapshot
+
+
+@pytest.fixture
+def machine(open_page, trained_run):
+    return lambda **address: open_page(trained_run.path.parent, "time_machine", **address)
+
+
+def maps_of(at):
+    (component,) = at.get("bidi_component")
+    return json.loads(component.proto.json)
+
+
+def html(at):
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def test_it_opens_at_the_newest_epoch(machine, trained_run, said):
+    at = machine()
+    assert not at.exception
+    assert at.select_slider(key="epoch").value == 2
+    labels, found = read_pinned(trained_run).val_labels, read_snapshot(trained_run, 2).probabilities
+    right = (found.argmax(1) == labels).mean()
+    assert f"{len(labels)} validation images, {right:.1%} right." in said(at)
+    assert maps_of(at)["ids"] == list(range(96))
+    assert "Channel 0 of conv1 over time, on one scale; epochs 0, 1, 2." in said(at)
+
+
+def test_the_slider_moves_all_panels(machine):
+    at = machine(layer="conv3")
+    filters = [str(image.proto) for image in at.image if "filters" in image.proto.alt]
+    before = html(at), maps_of(at)["png"], filters
+    at.select_slider(key="epoch").set_value(1).run()
+    assert not at.exception
+    filters = [str(image.proto) for image in at.image if "filters" in image.proto.alt]
+    after = html(at), maps_of(at)["png"], filters
+    assert len(filters) == 1
+    assert all(old != new for old, new in zip(before, after, strict=True))
+
+
+def test_the_untrained_network_has_no_confusion_matrix_yet(machine, said):
+    at = machine(epoch="0")
+    assert not at.exception
+    assert at.select_slider(key="epoch").value == 0
+    assert "The untrained network was not validated" in said(at)
+    assert "Rows: true class" not in html(at)
+
+
+def test_a_link_chooses_epoch_image_layer_and_channel(machine, trained_run, said):
+    number = int(read_pinned(trained_run).numbers[1])
+    at = machine(epoch="1", pinned=str(number), layer="conv2", channel="200")
+    assert not at.exception
+    assert not at.warning
+    assert maps_of(at)["selected"] == 200
+    assert at.select_slider(key="epoch").value == 1
+    assert any(f"test image {number}" in caption for image in at.image for caption in image.captions)
+    assert "Channel 200 of conv2 over time" in said(at)
+
+
+def test_a_stale_link_is_said(machine, said):
+    at = machine(epoch="77", pinned="x", layer="conv9", channel="9999")
+    assert not at.exception
+    assert at.select_slider(key="epoch").value == 2
+    for word in ("epoch '77'", "pinned image 'x'", "layer 'conv9'", "channel '9999'"):
+        assert f"The link asks for {word}, which isn't here" in said(at)
+
+
+def test_playing_goes_on_to_the_end_and_stops(machine):
+    at = machine(epoch="0")
+    at.button(key="play").click().run()
+    assert not at.exception
+    shown = [at.select_slider(key="epoch").value]
+    while at.button(key="pause"):
+        at.run()
+        shown.append(at.select_slider(key="epoch").value)
+        assert len(shown) < 9
+        if not any(button.key == "pause" for button in at.button):
+            break
+    assert sorted(set(shown)) == shown[: len(set(shown))], "never back"
+    assert shown[-1] == 2
+    at.button(key="play").click().run()
+    assert at.select_slider(key="epoch").value <= 1, "from the beginning again"
+
+
+def test_a_run_without_snapshots_is_not_offered(open_page, write_run, runs_dir, trained_run, said):
+    write_run("a", weights_of=trained_run)
+    at = open_page(runs_dir, "time_machine")
+    assert not at.exception
+    assert "No run has snapshots yet" in said(at)
+
+
+def test_a_run_that_trains_is_followed_until_the_slider_is_moved(open_page, write_run, runs_dir, trained_run):
+    run = write_run("a", weights_of=trained_run, data={"class_names": ["circle", "cross", "star"]})
+    folder = run.path / "snapshots"
+    folder.mkdir()
+    kept = trained_run.path / "snapshots"
+    for name in ("pinned.npz", "epoch-0000.npz", "epoch-0001.npz"):
+        (folder / name).symlink_to(kept / name)
+    with run.lock():
+        at = open_page(runs_dir, "time_machine")
+        assert at.select_slider(key="epoch").value == 1
+        (folder / "epoch-0002.npz").symlink_to(kept / "epoch-0002.npz")
+        at.run()
+        assert at.select_slider(key="epoch").value == 2
+        at.select_slider(key="epoch").set_value(0).run()
+        at.run()
+        assert at.select_slider(key="epoch").value == 0
+        assert not at.toggle(key="follow").value
+    assert not at.exception
