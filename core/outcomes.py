@@ -174,6 +174,12 @@ class Calibration:
     accuracy: np.ndarray
     counts: np.ndarray
 
+    @property
+    def bias(self) -> float:
+        """Mean confidence less accuracy, -1..1: above 0 the network is surer than it should be."""
+        share = self.counts / self.counts.sum()
+        return float(np.nansum((self.confidence - self.accuracy) * share))
+
 
 def calibration(outcomes: Outcomes, bins: int = _BINS) -> Calibration:
     """Confidence against accuracy in `bins` bins of equal width over 0..1."""

@@ -24,6 +24,7 @@ page = st.navigation(
         "Understand": [
             st.Page("app_pages/mistakes.py", title="Mistakes", icon=":material/rule:"),
             st.Page("app_pages/walkthrough.py", title="Walkthrough", icon=":material/footprint:"),
+            st.Page("app_pages/compare.py", title="Compare", icon=":material/compare:"),
         ],
         "Experiment": [],
         "More": [

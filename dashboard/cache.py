@@ -61,7 +61,7 @@ def _val_images(settings: str, _config: TrainConfig) -> ImageSet:  # noqa: ARG00
 
 def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
     """What the checkpoint says of its run's test images; None where it was never asked. Raises DataError."""
-    kept = _kept_outcomes(checkpoint.fingerprint)
+    kept = _kept_outcomes(checkpoint.fingerprint, checkpoint.run.path)
     if not kept:
         found = Outcomes.load(_outcomes_file(checkpoint))
         if found is not None and found.images == test_images(checkpoint.run.config).fingerprint():
@@ -73,13 +73,13 @@ def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -
     """Ask it, which may take minutes; kept beside the weights where that can be written. Raises CoreError."""
     images = test_images(checkpoint.run.config)
     found = judge(_model(checkpoint.fingerprint, checkpoint), images, on_batch)
-    _kept_outcomes(checkpoint.fingerprint)[:] = [found]
+    _kept_outcomes(checkpoint.fingerprint, checkpoint.run.path)[:] = [found]
     with contextlib.suppress(OSError):
         found.save(_outcomes_file(checkpoint))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_outcomes(weights: str) -> list[Outcomes]:  # noqa: ARG001 - the key
+def _kept_outcomes(weights: str, run_path: Path) -> list[Outcomes]:  # noqa: ARG001 - the key
     """A place for one, filled from outside: a cached function can't report its progress."""
     return []
 

@@ -4,9 +4,9 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.history import History
-from core.outcomes import calibration
 from core.runs.checkpoints import Checkpoint
 from dashboard import judgement_charts, state
+from dashboard.components.confidence import show_calibration, show_classes
 from dashboard.components.confusion import captions_of, confusion_table, images_of, pick_cell
 from dashboard.components.gallery import gallery, page_of, pick_group, pictures_of, with_strips
 from dashboard.components.judged import TEST, VALIDATION, Judged, close_up, figures, judged_images, pick_image
@@ -36,36 +36,30 @@ def pick_view() -> tuple[str, str]:
 @st.fragment
 def show_cells(checkpoint: Checkpoint, judged: Judged) -> None:
     """Click a cell to see its images, an image to see why."""
-    left, right = st.columns([4, 5])
-    with right:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         cell = pick_cell(judged.outcomes)
         positions = images_of(judged.outcomes, *cell)
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            shown, index = page_of(positions), pick_image(judged)
+        shown, index = page_of(positions), pick_image(judged)
+    left, right = st.columns([4, 5])
+    with left:
+        st.caption("Click a cell to see its images, a class to see those of its row or column.")
+        confusion_table(judged.outcomes, *cell[:2])
+    with right:
         st.caption(f"{len(positions):,} images of {cell[0]}, predicted {cell[1]}, those of greatest {cell[2]} first")
         gallery(
             pictures_of(judged.images, shown), shown, captions_of(judged.outcomes, shown, *cell), selected=index,
             chooses=judged.key, noun=f"{judged.name} image", alt=f"Images of {cell[0]}, predicted {cell[1]}.",
         )  # fmt: skip
-    with left:
-        confusion_table(judged.outcomes, *cell[:2])
     close_up(checkpoint, judged, index, positions, in_cell=True)
 
 
 def show_confidence(judged: Judged) -> None:
     """Does it keep its word, and which classes does it know?"""
-    found = calibration(judged.outcomes)
     left, right = st.columns(2)
     with left:
-        st.markdown("#### Does it keep its word?")
-        st.caption("Of the images of which it is 80 % sure, 80 % should be correct: bars up to the dashed line.")
-        alt = f"Reliability diagram; the expected calibration error is {found.ece:.1%}"
-        st.plotly_chart(judgement_charts.reliability(found), key="reliability", alt=alt)
+        show_calibration(judged.outcomes)
     with right:
-        st.markdown("#### Accuracy of each class")
-        st.caption("With 95 % intervals (Wilson): what the same network might reach on other images of the class.")
-        alt = f"Accuracy of each class with 95 % intervals; of all images {judged.outcomes.accuracy:.1%} are correct"
-        st.plotly_chart(judgement_charts.class_intervals(judged.outcomes), key="class_intervals", alt=alt)
+        show_classes(judged.outcomes)
 
 
 @st.fragment

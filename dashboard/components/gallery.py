@@ -14,6 +14,7 @@ from dashboard import state
 from dashboard.components.mosaic import mosaic, picked_channel
 
 PER_PAGE = 48
+_HEIGHT = 470  # pixels: the gallery scrolls, so that the chosen image stays in sight
 _COLUMNS = 8  # of the sheet that is sent; the browser lays the tiles out anew
 _STRIP_WIDTH = 96  # pixels: an epoch of a long training still has one
 _STRIP_HEIGHT = 12
@@ -67,11 +68,13 @@ def gallery(
         st.caption("No image is among them.")
         return
     numbers = positions.tolist()
-    mosaic(
-        _png(pictures), num_channels=len(pictures), tile_width=pictures.shape[2], tile_height=pictures.shape[1],
-        columns=_COLUMNS, channel_ids=numbers, selected=selected if selected in numbers else None, captions=captions,
-        noun=noun, key=state.GALLERY, on_select=lambda: state.choose(chooses, picked_channel(state.GALLERY)), alt=alt,
-    )  # fmt: skip
+    with st.container(height=_HEIGHT):
+        mosaic(
+            _png(pictures), num_channels=len(pictures), tile_width=pictures.shape[2], tile_height=pictures.shape[1],
+            columns=_COLUMNS, channel_ids=numbers, selected=selected if selected in numbers else None,
+            captions=captions, noun=noun, key=state.GALLERY, alt=alt,
+            on_select=lambda: state.choose(chooses, picked_channel(state.GALLERY)),
+        )  # fmt: skip
 
 
 def with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
@@ -83,7 +86,7 @@ def with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
     large = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
     width = large.shape[2]
     epochs = np.arange(width) * correct.shape[1] // width
-    strip = np.where(correct[:, epochs, None], np.uint8(_RIGHT), np.uint8(_WRONG))
+    strip = np.where(correct[:, epochs, None], np.array(_RIGHT, np.uint8), np.array(_WRONG, np.uint8))
     return np.concatenate([large, strip[:, None].repeat(_STRIP_HEIGHT, axis=1)], axis=1)
 
 

@@ -7,17 +7,21 @@ import streamlit as st
 from PIL import Image
 
 from core.data.images import ImageSet
+from core.errors import CoreError
 from core.history import History
-from core.outcomes import Outcomes, calibration
+from core.inspection.overlay import overlay
+from core.outcomes import Outcomes
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, charts, judgement_charts, state
+from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
 TEST, VALIDATION = "test", "validation"
 _AT_ONCE = 500  # images that are judged without being asked: about a second
 _TOP = 5
 _SURE = 0.9
+_OPACITY = 0.55
 _PLAIN = {"displayModeBar": False}
 
 
@@ -25,7 +29,7 @@ _PLAIN = {"displayModeBar": False}
 class Judged:
     """images and outcomes belong together, one by one. name: test or validation. key: of the chosen image.
 
-    about: one sentence on who judged what. history: what the epochs said of the same images, where that is kept.
+    about: who judged what, as one clause. history: what the epochs said of the same images, where that is kept.
     """
 
     name: str
@@ -72,9 +76,11 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
             if not st.button("Judge the test images", icon=":material/play_arrow:", type="primary", key="judge"):
                 return
     bar = place.progress(0.0, "Judging the test images")
-    cache.judge_test_images(
-        checkpoint, lambda done: bar.progress(done / count, f"Judged {done:,} of {count:,} test images")
-    )
+
+    def tell(done: int) -> None:
+        bar.progress(done / count, f"Judged {done:,} of {count:,} test images")
+
+    cache.judge_test_images(checkpoint, tell)
     place.empty()
 
 
@@ -89,7 +95,7 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
         return None
     images = cache.val_images(checkpoint.run.config)
     epoch = history.epochs[-1] if at_end else history.nearest(checkpoint.epoch)
-    about = f"What the network said of the {len(images):,} validation images after epoch {epoch}."
+    about = f"After epoch {epoch} the network judged the {len(images):,} validation images"
     return Judged(VALIDATION, state.VAL_IMAGE, images, history.after(epoch), about, history)
 
 
@@ -107,19 +113,14 @@ def pick_image(judged: Judged) -> int:
 
 
 def figures(judged: Judged) -> None:
-    """Four numbers that say how well it judges."""
+    """How well it judges, in one line."""
     outcomes = judged.outcomes
-    st.caption(judged.about)
     wrong = len(outcomes) - int(outcomes.correct.sum())
     sure = int((~outcomes.correct & (outcomes.confidences > _SURE)).sum())
-    with st.grid(4, min_column_width=150):
-        st.metric("Accuracy", f"{outcomes.accuracy:.1%}", border=True)
-        st.metric("Mistakes", f"{wrong:,}", border=True, help=f"{sure:,} of them with over {_SURE:.0%} confidence.")
-        st.metric("Mean loss", f"{outcomes.losses.mean():.3f}", border=True, help="Cross-entropy in nats.")
-        st.metric(
-            "Calibration error", f"{calibration(outcomes).ece:.1%}", border=True,
-            help="How far confidence and accuracy lie apart on average, over 15 bins (ECE, Guo et al. 2017).",
-        )  # fmt: skip
+    st.markdown(
+        f"{judged.about}: **{outcomes.accuracy:.1%} correct**, {wrong:,} mistakes, {sure:,} of them with over "
+        f"{_SURE:.0%} confidence. Mean loss {outcomes.losses.mean():.3f} nats."
+    )
 
 
 def close_up(
@@ -144,14 +145,15 @@ def _details(checkpoint: Checkpoint, judged: Judged, index: int, truth: str, gue
     outcomes = judged.outcomes
     image = Chosen(f"{judged.name} image {index:,}", Image.fromarray(judged.images.image(index)), truth)
     verdict = ":green[:material/check: correct]" if truth == guess else f":red[:material/close: taken for {guess}]"
+    share = float(outcomes.probabilities[index, outcomes.labels[index]])
     st.markdown(f"#### {image.name.capitalize()}: {truth} {verdict}")
-    photo, why, bars = st.columns([1, 1, 2])
-    photo.image(image.enlarged(), caption="The picture, pixel by pixel", width="stretch", alt=f"A {truth}")
-    with why:
-        _grad_cam(checkpoint, image, guess)
+    st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {truth} a probability of {share:.1%}.")
+    pictures, bars = st.columns([3, 2])
+    with pictures, st.grid(3, min_column_width=110):
+        st.image(image.enlarged(), caption="The picture, pixel by pixel", width="stretch", alt=f"A {truth}")
+        for name in dict.fromkeys((guess, truth)):
+            _grad_cam(checkpoint, image, outcomes.class_names.index(name), name)
     with bars:
-        share = float(outcomes.probabilities[index, outcomes.labels[index]])
-        st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {truth} {share:.1%}.")
         st.plotly_chart(
             charts.probability_bars(Prediction(outcomes.class_names, outcomes.probabilities[index]), _TOP, truth),
             config=_PLAIN, key="judged_probabilities",
@@ -178,8 +180,18 @@ def _over_epochs(history: History, index: int) -> None:
     )  # fmt: skip
 
 
-def _grad_cam(checkpoint: Checkpoint, image: Chosen, target: str) -> None:
-    pass
+def _grad_cam(checkpoint: Checkpoint, image: Chosen, target: int, name: str) -> None:
+    """Where the network saw what speaks for class `target`, over the photo."""
+    try:
+        found = cache.attribution(checkpoint, image, "grad-cam", target)
+    except CoreError as error:
+        error_box(error)
+        return
+    st.image(
+        overlay(cache.seen_by_network(checkpoint, image), found.values, _OPACITY),
+        caption=f"Grad-CAM: what speaks for {name}", width="stretch",
+        alt=f"Where the network saw what speaks for {name}",
+    )  # fmt: skip
 
 
 def _links(checkpoint: Checkpoint, index: int) -> None:

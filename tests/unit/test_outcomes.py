@@ -76,6 +76,7 @@ def test_calibration_is_that_of_a_hand_computation(outcomes: Outcomes) -> None:
     assert found.accuracy[2:] == pytest.approx([0, 1, 1 / 3])
     assert np.isnan(found.confidence[:2]).all()
     assert found.ece == pytest.approx(0.6 / 5 + 0.2 / 5 + 3 / 5 * (0.95 - 1 / 3))
+    assert found.bias == pytest.approx((0.6 + 0.8 + 0.9 + 0.95 + 1) / 5 - 2 / 5), "it is surer than it should be"
     assert found.edges == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
 
 
