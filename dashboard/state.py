@@ -15,6 +15,7 @@ ROW = "row"
 COLUMN = "column"
 EPOCH = "epoch"
 PINNED = "pinned"
+PINS = "pins"
 PLAYING = "playing"
 FOLLOW = "follow"
 TIME_MOSAIC = "time_mosaic"
@@ -52,6 +53,7 @@ CHECKPOINT_B = "checkpoint_b"
 RUNS = "runs"
 DIFFERENCE_ORDER = "differ"
 MOSAICS = ("mosaic_a", "mosaic_b", "mosaic_difference")
+
 
 def setting(name: str, preset: str) -> str:
     """The key of one field of the new-run form; a preset's own, so that choosing another shows its values."""
@@ -103,6 +105,18 @@ def forget_files() -> None:
 def selected_run() -> str | None:
     value = st.session_state.get(RUN, st.query_params.get(RUN))
     return value if isinstance(value, str) else None
+
+
+def pins() -> tuple[int, ...]:
+    """The test images whose maps the next run is to keep, as chosen on other pages."""
+    numbers: tuple[int, ...] = st.session_state.get(PINS, ())
+    return numbers
+
+
+def turn_pin(number: int, most: int) -> None:
+    """Pin this test image or let go of it; of more than `most` the first gives way."""
+    kept = tuple(pin for pin in pins() if pin != number)
+    st.session_state[PINS] = kept if number in pins() else (*kept, number)[-most:]
 
 
 def show_epoch(epoch: int) -> None:
@@ -166,10 +180,9 @@ def pinned_unit() -> tuple[int, int] | None:
     return None if row is None or column is None else (int(row), int(column))
 
 
-def walk_to(layer: str, channel: int, row: int, column: int) -> None:
-    """Look at this unit of another layer."""
-    st.session_state[LAYER], st.session_state[CHANNEL] = layer, channel
-    pin_unit((row, column))
+def address(**changes: object) -> dict[str, str]:
+    """The present address with other choices in it, for a link."""
+    return st.query_params.to_dict() | {key: str(value) for key, value in changes.items()}
 
 
 def choose(key: str, value: int | None) -> None:
@@ -200,10 +213,11 @@ def check_link(key: str, options: Collection[object], what: str) -> None:
 def check_links(key: str, options: Collection[str], what: str) -> None:
     """As check_link, where the address may ask for several; those that are there are kept."""
     missing = [name for name in st.query_params.get_all(key) if name not in options]
-    if missing and key not in st.session_state:
+    chosen = st.session_state.get(key)
+    if chosen is None and missing:
         st.warning(f"The link asks for {what} {missing[0][:40]!r}, which isn't here.", icon=":material/link_off:")
-    if key in st.session_state:
-        st.session_state[key] = [name for name in st.session_state[key] if name in options]
+    if chosen is not None and not set(chosen) <= set(options):
+        st.session_state[key] = [name for name in chosen if name in options]
 
 
 def choose_image(index: int) -> None:

@@ -19,6 +19,7 @@ from core.errors import RunError
 from core.runs.files import replacing_quickly
 from core.runs.run import Run
 
+MAX_PINNED = 8
 _FILE = re.compile(r"epoch-(\d{4,})\.npz")
 Arrays = dict[str, np.ndarray]
 

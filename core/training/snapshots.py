@@ -10,11 +10,9 @@ from core.data.images import DataSplits, ImageSet
 from core.errors import DataError
 from core.evaluation import Evaluation
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
-from core.runs.snapshots import Pinned, Snapshot, write_pinned, write_snapshot
+from core.runs.snapshots import MAX_PINNED, Pinned, Snapshot, write_pinned, write_snapshot
 from core.runs.writer import RunWriter
 from core.training.state import TrainingState
-
-MAX_PINNED = 8
 
 
 def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | None:

@@ -7,6 +7,7 @@ from core.config import TrainConfig
 from core.data.example import EXAMPLE_LABEL, example_image
 from core.data.uploads import decode_image
 from core.errors import CoreError, DataMissingError, ImageError
+from core.runs.snapshots import MAX_PINNED
 from dashboard import cache, state
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -69,6 +70,11 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
     st.button(
         "Random", icon=":material/shuffle:", on_click=state.random_image, args=(indices,), key="random_image",
         disabled=not indices, help=None if indices else f"The test set has no image of {name}.",
+    )  # fmt: skip
+    is_pinned = index in state.pins()
+    st.button(
+        "Unpin" if is_pinned else "Pin", icon=":material/push_pin:", on_click=state.turn_pin, args=(index, MAX_PINNED),
+        key="pin", help="The next run that you start keeps the feature maps of this image at each of its epochs.",
     )  # fmt: skip
     title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
     return [Chosen(title, Image.fromarray(images.image(int(index))), images.label(int(index)))]

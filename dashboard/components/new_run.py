@@ -121,6 +121,9 @@ def _widget(name: str, default: Any, key: str) -> Any:
         return st.selectbox(label, options, index=options.index(default), key=key, help=text)
     if annotation is bool:
         return st.toggle(label, default, key=key, help=text)
+    if get_origin(annotation) is tuple:
+        numbers = ", ".join(map(str, state.pins() or default))
+        return st.text_input(label, numbers, key=key, help=text, placeholder="one of each class")
     low, high = field_limits(name)
     if annotation is float:
         return st.number_input(label, low, high, float(default), format="%g", step=None, key=key, help=text)

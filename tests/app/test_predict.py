@@ -6,6 +6,8 @@ import json
 import pytest
 from PIL import Image
 
+from core.data.sources import load_test_images
+
 CLASSES = ("circle", "cross", "star")
 
 
@@ -45,44 +47,41 @@ def test_a_test_image_is_judged_and_its_true_class_is_known(predict, said):
     assert "Run finished · images" in said(at)
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_pictures_can_be_picked_by_class(predict, name):
-    at = predict()
-    at.selectbox(key="class").set_value(name).run()
+@pytest.mark.parametrize("number", range(6))
+def test_every_test_image_has_its_number(predict, number, trained_run, data_dir):
+    truth = load_test_images(trained_run.config, data_dir=data_dir).label(number)
+    at = predict(image=str(number))
     assert not at.exception
-    assert at.number_input(key="image").max == 1
+    assert at.number_input(key="image").max == 5
     line, _ = verdict(at)
-    assert f"it is {name}]" in line or line.startswith(f"### {name} · ")
-    at.number_input(key="image").set_value(1).run()
-    assert not at.exception
-    assert verdict(at)[0].startswith("### ")
+    assert f"it is {truth}]" in line or line.startswith(f"### {truth} · ")
 
 
-def test_a_narrower_class_keeps_the_number_within_it(predict):
-    at = predict()
-    at.number_input(key="image").set_value(5).run()
-    assert at.image[0].captions == ["test image 5"]
-    at.selectbox(key="class").set_value("circle").run()
-    assert not at.exception
-    assert at.number_input(key="image").value <= 1
-
-
-def test_random_points_at_some_image_of_the_class(predict):
+def test_random_points_at_some_image_of_the_class(predict, trained_run, data_dir):
+    images = load_test_images(trained_run.config, data_dir=data_dir)
     at = predict()
     at.selectbox(key="class").set_value("star").run()
     for _ in range(3):
         at.button(key="random_image").click().run()
         assert not at.exception
-        assert at.number_input(key="image").value in (0, 1)
+        assert images.label(at.number_input(key="image").value) == "star"
     assert at.selectbox(key="class").value == "star"
 
 
-def test_the_address_chooses_checkpoint_class_and_number(predict):
-    at = predict(checkpoint="last", **{"class": "cross", "image": "1"})
+def test_the_address_chooses_checkpoint_and_number(predict):
+    at = predict(checkpoint="last", image="4")
     assert not at.exception
+    assert not at.warning
     assert at.segmented_control(key="checkpoint").value == "last"
-    assert at.selectbox(key="class").value == "cross"
-    assert at.number_input(key="image").value == 1
+    assert at.number_input(key="image").value == 4
+
+
+def test_a_stale_address_is_said(predict, said):
+    at = predict(run="gone", checkpoint="first", image="9999")
+    assert not at.exception
+    assert verdict(at)
+    for word in ("run 'gone'", "checkpoint 'first'", "test image '9999'"):
+        assert f"The link asks for {word}, which isn't here" in said(at)
 
 
 def test_without_a_file_the_next_step_is_said(uploading):
