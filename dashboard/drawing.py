@@ -1,6 +1,7 @@
 """The network as a drawing: a box per layer, as tall as its maps and as wide as it has channels. No Streamlit here."""
 
 from collections.abc import Sequence
+from html import escape
 from math import log2
 
 from core.model import LayerInfo
@@ -15,6 +16,7 @@ COLORS = {
 }
 _HIDDEN = ("flatten", "dropout")  # they change nothing that a viewer could see
 _TALLEST = 150  # pixels
+_BAR = "#0F8B8B"
 
 
 def network_html(layers: Sequence[LayerInfo], input_shape: tuple[int, int, int]) -> str:
@@ -53,4 +55,19 @@ def _box(name: str, kind: str, shape: tuple[int, ...], before: tuple[int, ...]) 
         f'<div style="width:{width}px;height:{height}px;background:{COLORS[kind]};border-radius:3px;'
         f'margin:0 auto 0.3rem"></div><div style="font-weight:600">{name}</div>'
         f'<div style="opacity:0.75">{written}</div></div>'
+    )
+
+
+def bars_html(names: Sequence[str], values: Sequence[float]) -> str:
+    """Small horizontal bars, a row each: name, bar, value; the longest bar is the greatest value, which is above 0."""
+    longest = max(values)
+    rows = "".join(
+        f'<div style="text-align:right">{escape(name)}</div>'
+        f'<div style="width:{100 * value / longest:.1f}%;min-width:1px;height:0.7rem;background:{_BAR};'
+        f'border-radius:2px"></div><div style="font-variant-numeric:tabular-nums">{value:.3g}</div>'
+        for name, value in zip(names, values, strict=True)
+    )
+    return (
+        '<div style="display:grid;grid-template-columns:max-content 1fr max-content;gap:0.15rem 0.5rem;'
+        f'align-items:center;font-size:0.8rem;line-height:1.25">{rows}</div>'
     )

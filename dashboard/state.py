@@ -180,9 +180,10 @@ def pinned_unit() -> tuple[int, int] | None:
     return None if row is None or column is None else (int(row), int(column))
 
 
-def address(**changes: object) -> dict[str, str]:
-    """The present address with other choices in it, for a link."""
-    return st.query_params.to_dict() | {key: str(value) for key, value in changes.items()}
+def walk_to(layer: str, channel: int, row: int, column: int) -> None:
+    """Look at this unit of another layer."""
+    st.session_state[LAYER], st.session_state[CHANNEL] = layer, channel
+    pin_unit((row, column))
 
 
 def choose(key: str, value: int | None) -> None:

@@ -1,49 +1,73 @@
-"""One channel, large: beside the picture, with its statistics and its filter."""
+"""One channel, large: over the picture, with its statistics, its filter and what it does over all test images."""
 
-import numpy as np
+from dataclasses import replace
+
 import streamlit as st
 from PIL import Image
 
+from core.inspection.atlas import Atlas
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_image
-from core.inspection.mosaic import Mosaic, Scale, channel_image, colormap, colormap_of, dead_channels
+from core.inspection.mosaic import Levels, colormap
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache
+from dashboard import cache, state
+from dashboard.components.atlas_entry import atlas_entry, offer_atlas
+from dashboard.components.unit_view import EnlargedMap, pinned_unit, unit_view
 from dashboard.images import Chosen
 
-_FILTER_PIXELS = 260
+_FILTER_PIXELS = 240
 
 
-def channel_view(checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, channel: int, scale: Scale) -> None:
-    """The chosen channel's map beside what the network sees, its statistics, its filter."""
-    left, right = st.columns(2, wrap=False)
-    left.image(
-        cache.seen_by_network(checkpoint, image), caption="What the network sees", width="stretch",
-        alt=f"The network's input: {image.name}",
+def pick_channel(maps: FeatureMaps) -> int:
+    """The chosen channel, by number; beside it the pinned row and column."""
+    count, height, width = maps.values.shape
+    with st.container(horizontal=True):
+        for key, limit, what in ((state.CHANNEL, count, "channel"), (state.ROW, height, "row"),
+                                 (state.COLUMN, width, "column")):  # fmt: skip
+            state.check_link(key, range(limit), what)
+            state.keep_below(key, limit)
+        channel = st.number_input("Channel", 0, count - 1, key=state.CHANNEL, bind="query-params", step=1, width=130)
+        for label, key, limit in (("Row", state.ROW, height), ("Column", state.COLUMN, width)):
+            st.number_input(
+                label, 0, limit - 1, None, key=key, bind="query-params", step=1, width=130, placeholder="strongest",
+                help="Of the pixel pinned in the map; empty for the strongest one.",
+            )  # fmt: skip
+    return int(channel)
+
+
+def channel_view(
+    checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, levels: Levels, channel: int, atlas: Atlas | None
+) -> None:
+    """The chosen channel's map over and beside what the network sees; its numbers, its filter, its atlas entry."""
+    values = maps.values[channel]
+    quiet = ", hardly responds" if channel in levels.dead else ""
+    shown = EnlargedMap(
+        layer=f"{maps.stage}{maps.layer.removeprefix('conv')}",
+        channel=channel,
+        title=f"{maps.layer}, channel {channel}{quiet}",
+        values=values,
+        levels=levels.pixels[channel],
+        palette=colormap(levels.colors),
+        low=float(levels.low[channel]),
+        high=float(levels.high[channel]),
+        above=levels.shared,
+        signed=maps.is_signed,
+    )
+    unit_view(
+        cache.seen_by_network(checkpoint, image), shown, state.pinned_unit(), key=state.UNIT_VIEW,
+        on_pin=lambda: state.pin_unit(pinned_unit(state.UNIT_VIEW, len(values))),
+        alt=f"The network's input, {image.name}, with the map over it",
     )  # fmt: skip
-    quiet = ", hardly responds" if channel in dead_channels(maps) else ""
-    right.image(
-        channel_image(maps, channel, scale), caption=f"{maps.layer}, channel {channel}{quiet}", width="stretch",
-        alt=f"Feature map of channel {channel}",
-    )  # fmt: skip
-    row = maps.statistics().loc[channel]
-    with st.grid(2, min_column_width=95):
-        for name, value in (("Min", row["min"]), ("Mean", row["mean"]), ("Max", row["max"])):
-            st.metric(name, f"{value:.3g}")
+    row = replace(maps, values=values[None]).statistics().iloc[0]
+    with st.grid(4, min_column_width=100):
+        for name in ("min", "mean", "max"):
+            st.metric(name.capitalize(), f"{row[name]:.3g}")
         st.metric("Zeros", f"{row['zeros']:.0%}", help="Share of this map's values that are exactly 0.")
+    if atlas:
+        atlas_entry(checkpoint, atlas, maps.layer, channel)
+    else:
+        offer_atlas(checkpoint)
     _filter(checkpoint, maps.layer, channel)
-
-
-def color_bar(maps: FeatureMaps, sheet: Mosaic) -> None:
-    """The colour scale, with what its ends mean."""
-    strip = Image.fromarray(np.tile(colormap(colormap_of(maps)), (12, 1, 1)))
-    low, high = ("least" if not maps.is_signed else "negative", "greatest of each channel")
-    if sheet.low is not None and sheet.high is not None:
-        low, high = f"{sheet.low:.3g}", f"{sheet.high:.3g} and above"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(low, width="content")
-        st.image(strip, width=200, alt=f"Colour scale from {low} to {high}")
-        st.caption(high, width="content")
 
 
 def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:

@@ -1,0 +1,110 @@
+"""A channel's entry in the atlas: what it does over all test images; and the button that computes the atlas."""
+
+import time
+
+import numpy as np
+import streamlit as st
+
+from core.errors import CoreError
+from core.follow import duration
+from core.inspection.atlas import Atlas
+from core.runs.checkpoints import Checkpoint
+from dashboard import cache, state
+from dashboard.components.status import error_box
+from dashboard.drawing import bars_html
+
+_MOST_CLASSES = 10
+_IMAGES_PER_SECOND = 60  # through the network, on two cores
+
+
+def atlas_entry(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> None:
+    """Mean, share of images, duplicates, classes and the strongest patches of one channel."""
+    entry = atlas.layers[layer]
+    st.markdown(f"**Over all {atlas.num_images:,} test images**")
+    _duplicates(entry.twin, channel)
+    if entry.dead[channel]:
+        st.caption("This channel is dead: 0 everywhere on every image.")
+        return
+    numbers, patches = st.columns(2)
+    with numbers:
+        with st.grid(2, min_column_width=95):
+            st.metric("Mean", f"{entry.mean[channel]:.3g}", help="Over all images and positions, after the ReLU.")
+            st.metric(
+                "Active on", f"{entry.active[channel]:.1%}", help="Share of images with a value above 0 anywhere."
+            )
+        _classes(atlas, layer, channel)
+    with patches:
+        _patches(checkpoint, atlas, layer, channel)
+
+
+def _duplicates(twin: np.ndarray, channel: int) -> None:
+    """A click leads to the channels that do nearly the same."""
+    alike = [int(other) for other in np.flatnonzero(twin == channel)]
+    alike = ([int(twin[channel])] if twin[channel] >= 0 else []) + alike
+    if alike:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge("Near-duplicate of", color="orange", icon=":material/content_copy:")
+            for other in alike:
+                st.button(f"Channel {other}", key=f"twin_{other}", on_click=state.select_channel, args=(other,))
+
+
+def _classes(atlas: Atlas, layer: str, channel: int) -> None:
+    entry = atlas.layers[layer]
+    means = np.nan_to_num(entry.class_means[channel])
+    best = atlas.class_names[int(entry.best_class[channel])]
+    st.caption(
+        f"Class selectivity {entry.selectivity[channel]:.2f}, highest for **{best}**. Mean activation on each class:",
+        help="(mean of the best class - mean of the others) / (their sum): 0 where all classes are alike, 1 where only "
+        "one activates it (Morcos et al. 2018).",
+    )
+    # In the order of the classes, so that channels can be compared; the highest ones where there are many.
+    shown = np.sort(np.argsort(-means, kind="stable")[:_MOST_CLASSES])
+    st.html(bars_html([atlas.class_names[i] for i in shown], means[shown].tolist()))
+
+
+def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> None:
+    entry = atlas.layers[layer]
+    numbers = [int(image) for image in entry.top_images[channel] if image >= 0]
+    try:
+        sheet = cache.patches(checkpoint, atlas, layer, channel)
+    except CoreError as error:
+        error_box(error)
+        return
+    st.image(
+        sheet, width="stretch", alt=f"The {len(numbers)} image patches to which channel {channel} responds most",
+        caption=f"Where it responds most, up to {entry.peak[channel]:.3g}; its receptive field boxed. "
+        f"Test images {', '.join(map(str, numbers))}",
+    )  # fmt: skip
+
+
+def offer_atlas(checkpoint: Checkpoint) -> None:
+    """The button that computes the atlas, and what that costs."""
+    try:
+        total = len(cache.test_images(checkpoint.run.config))
+    except CoreError as error:
+        st.caption(f"The channel atlas needs the test images. {error}")
+        return
+    pressed = st.button("Compute the channel atlas", icon=":material/menu_book:", key="compute_atlas", type="primary")
+    st.caption(
+        f"What every channel of all layers does over all {total:,} test images: how often it is active, for which "
+        "classes, on which patches most, and which are dead or duplicates. One pass through the network, kept beside "
+        f"the checkpoint: about {duration(total / _IMAGES_PER_SECOND)} on two processor cores, seconds on a GPU."
+    )
+    if pressed:
+        _compute(checkpoint, total)
+
+
+def _compute(checkpoint: Checkpoint, total: int) -> None:
+    bar = st.progress(0.0, "Starting")
+    began = time.monotonic()
+
+    def on_batch(done: int) -> None:
+        left = (time.monotonic() - began) / done * (total - done)
+        bar.progress(done / total, f"{done:,} of {total:,} images · about {duration(left)} left")
+
+    try:
+        cache.compute_atlas(checkpoint, on_batch)
+    except CoreError as error:
+        error_box(error)
+        return
+    st.rerun()
