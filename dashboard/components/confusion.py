@@ -45,21 +45,18 @@ def pick_cell(outcomes: Outcomes) -> tuple[str, str, Order]:
     """The true and the predicted class to look at, by name or "any class" or "a wrong class", and in which order."""
     choice: dict[str, str] = {}
     names = list(outcomes.class_names)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        for key, label, options in (
-            (state.TRUE, "True class", [_ANY, *names]),
-            (state.PREDICTED, "Predicted class", [_WRONG, _ANY, *names]),
-        ):
-            state.check_link(key, options, label.lower())
-            state.keep_valid(key, options)
-            choice[key] = st.selectbox(
-                label, options, key=key, bind="query-params", on_change=state.first_page, width=160
-            )
-        order: Order = st.segmented_control(
-            "Greatest first", get_args(Order), default="loss", required=True, key=state.ORDER, bind="query-params",
-            on_change=state.first_page,
-            help="**loss**: the worst mistakes.  \n**confidence**: those that the network is surest of.",
-        )  # fmt: skip
+    for key, label, options in (
+        (state.TRUE, "True class", [_ANY, *names]),
+        (state.PREDICTED, "Predicted class", [_WRONG, _ANY, *names]),
+    ):
+        state.check_link(key, options, label.lower())
+        state.keep_valid(key, options)
+        choice[key] = st.selectbox(label, options, key=key, bind="query-params", on_change=state.first_page, width=160)
+    order: Order = st.segmented_control(
+        "Greatest first", get_args(Order), default="loss", required=True, key=state.ORDER, bind="query-params",
+        on_change=state.first_page,
+        help="**loss**: the worst mistakes.  \n**confidence**: those that the network is surest of.",
+    )  # fmt: skip
     return choice[state.TRUE], choice[state.PREDICTED], order
 
 

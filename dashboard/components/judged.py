@@ -22,6 +22,7 @@ _AT_ONCE = 500  # images that are judged without being asked: about a second
 _TOP = 5
 _SURE = 0.9
 _OPACITY = 0.55
+_PAGES = (("feature_maps", "Its feature maps", "grid_view"), ("walkthrough", "The arithmetic", "footprint"))
 _PLAIN = {"displayModeBar": False}
 
 
@@ -58,7 +59,7 @@ def _test(checkpoint: Checkpoint) -> Judged | None:
     if found is None:
         return None
     about = (
-        f"The weights after step {checkpoint.step:,} judged all {len(images):,} test images, which training never saw."
+        f"The weights after step {checkpoint.step:,} judged the {len(images):,} test images, which training never saw"
     )
     return Judged(TEST, state.IMAGE_INDEX, images, found, about)
 
@@ -198,6 +199,5 @@ def _links(checkpoint: Checkpoint, index: int) -> None:
     """The same image on the other pages."""
     address = {state.RUN: checkpoint.run.id, state.IMAGE_INDEX: str(index)}
     with st.container(horizontal=True):
-        st.page_link(
-            "app_pages/feature_maps.py", label="Its feature maps", icon=":material/grid_view:", query_params=address
-        )
+        for file, label, icon in _PAGES:
+            st.page_link(f"app_pages/{file}.py", label=label, icon=f":material/{icon}:", query_params=address)

@@ -1,0 +1,190 @@
+"""The Mistakes page over outcomes written by hand: a cell, its images, one of them, confidence, the epochs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import streamlit as st
+
+from core.data.sources import load_data
+from core.outcomes import Outcomes
+from core.runs.checkpoints import find_checkpoint
+from core.runs.snapshots import Pinned, Snapshot, write_pinned, write_snapshot
+
+NAMES = ("circle", "cross", "star")
+#  said of circle, cross, star; the six test images are two of each class
+SAID = [(0.9, 0.1, 0), (0.2, 0.7, 0.1), (0.15, 0.8, 0.05), (0.5, 0.3, 0.2), (0.01, 0.97, 0.02), (0.1, 0.1, 0.8)]
+CORRECT = ["+++", "+.+", "++.", "...", "..+", ".++"]  # the six validation images over three epochs
+
+
+@pytest.fixture
+def run(write_run, trained_run, image_tree, data_dir):
+    """A run that has judged its test images, with a snapshot after each of three epochs."""
+    settings = {"data_source": "folder", "data_dir": image_tree, "val_fraction": 0.34}
+    run = write_run("judged", weights_of=trained_run, settings=settings)
+    data = load_data(run.config, data_dir=data_dir)
+    assert data.test.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    found = Outcomes(data.test.labels.numpy(), np.float32(SAID), NAMES, data.test.fingerprint())
+    found.save(find_checkpoint(run).derived("outcomes-test.npz"))
+    labels = data.val.labels.numpy()
+    write_pinned(run, Pinned(np.zeros((1, 8, 8, 3), np.uint8), np.array([0]), np.array([0]), labels))
+    for epoch in range(1, 4):
+        wrong = np.array([signs[epoch - 1] == "." for signs in CORRECT])
+        said = np.float32([0.7, 0.2, 0.1])[(np.arange(3) - (labels + wrong)[:, None]) % 3]
+        write_snapshot(run, Snapshot(epoch, 3 * epoch, np.zeros((96, 3, 11, 11)), np.zeros((1, 3)), said), {})
+    return run
+
+
+@pytest.fixture
+def mistakes(open_page, run):
+    return lambda **address: open_page(run.path.parent, "mistakes", **address)
+
+
+def component(at, name):
+    """What a component in the browser gets; None where it isn't drawn."""
+    found = [c for c in at.get("bidi_component") if c.proto.component_name == f"alexnet_{name}"]
+    return json.loads(found[0].proto.json) if found else None
+
+
+def test_all_mistakes_come_first_the_worst_at_the_top(mistakes, said):
+    at = mistakes()
+    assert not at.exception
+    assert component(at, "confusion")["counts"] == [[1, 1, 0], [1, 1, 0], [0, 1, 1]]
+    assert component(at, "mosaic")["ids"] == [4, 1, 3]
+    assert component(at, "mosaic")["captions"] == [
+        "star\n→ cross\n3.91",
+        "circle\n→ cross\n1.61",
+        "cross\n→ circle\n1.20",
+    ]
+    assert "**50.0% correct**, 3 mistakes, 1 of them with over 90% confidence" in said(at)
+    assert "image 0 (circle, predicted circle) isn't among them" in said(at)
+
+
+def test_a_cell_has_its_images_in_either_order(mistakes):
+    at = mistakes()
+    at.selectbox(key="true").set_value("any class").run()
+    at.selectbox(key="predicted").set_value("cross").run()
+    assert component(at, "mosaic")["ids"] == [4, 1, 2]
+    assert component(at, "confusion")["selected"] == [-1, 1]
+    at.segmented_control(key="order").set_value("confidence").run()
+    assert component(at, "mosaic")["captions"] == ["star\n97.0%", "cross\n80.0%", "circle\n70.0%"]
+    at.selectbox(key="true").set_value("circle").run()
+    assert component(at, "mosaic")["ids"] == [1]
+    at.selectbox(key="predicted").set_value("star").run()
+    assert not at.exception
+    assert component(at, "mosaic") is None
+    assert "No image is among them." in [caption.value for caption in at.caption]
+
+
+def test_a_link_opens_a_cell_and_one_of_its_images(mistakes, said):
+    at = mistakes(true="star", predicted="cross", image="4")
+    assert not at.exception
+    assert component(at, "confusion")["selected"] == [2, 1]
+    assert component(at, "mosaic")["selected"] == 4
+    assert "#### Test image 4: star :red[:material/close: taken for cross]" in said(at)
+    assert "Loss 3.91 nats: it gave star a probability of 2.0%." in said(at)
+    bars = json.loads(next(c for c in at.get("plotly_chart") if "judged" in c.proto.id).proto.spec)["data"][0]
+    assert bars["y"][-1] == "cross"
+    captions = [caption for image in at.image for caption in image.captions]
+    assert captions == [
+        "The picture, pixel by pixel",
+        "Grad-CAM: what speaks for cross",
+        "Grad-CAM: what speaks for star",
+    ]
+
+
+def test_an_image_of_another_cell_leads_to_its_own(mistakes, said):
+    at = mistakes(image="5")
+    at.button(key="show_cell").click().run()
+    assert not at.exception
+    assert (at.selectbox(key="true").value, at.selectbox(key="predicted").value) == ("star", "star")
+    assert "#### Test image 5: star :green[:material/check: correct]" in said(at)
+
+
+def test_a_link_to_what_is_not_here_says_so(mistakes, said):
+    at = mistakes(true="cat", view="mirror", image="99")
+    assert not at.exception
+    for what in ("true class 'cat'", "view 'mirror'", "test image '99'"):
+        assert f"The link asks for {what}, which isn't here" in said(at)
+
+
+def test_calibration_and_the_accuracy_of_each_class(mistakes, said):
+    at = mistakes(view="calibration")
+    assert not at.exception
+    reliability, classes = (json.loads(chart.proto.spec)["data"] for chart in at.get("plotly_chart"))
+    # 0.5 wrong, 0.7 wrong, 0.8 and 0.8 right, 0.9 right, 0.97 wrong, each in a bin of its own but for the two 0.8
+    expected = (0.5 + 0.7 + 0.2 + 0.2 + 0.1 + 0.97) / 6
+    assert f"**Expected calibration error {expected:.1%}**" in said(at)
+    assert "surer than it should be" in said(at)
+    assert [bar["name"] for bar in reliability[:3]] == ["accuracy", "gap to what was said", "keeps its word"]
+    assert classes[0]["y"] == list(NAMES)
+
+
+def test_validation_images_are_judged_as_after_the_checkpoints_epoch(mistakes, run, said):
+    at = mistakes(set="validation", val_image="3")
+    assert not at.exception
+    epoch = find_checkpoint(run).epoch
+    assert f"After epoch {epoch} the network judged the 6 validation images" in said(at)
+    wrong = [i for i, signs in enumerate(CORRECT) if signs[epoch - 1] == "."]
+    assert sorted(component(at, "mosaic")["ids"]) == wrong
+    assert "Never correct · forgotten 0 times" in said(at)
+
+
+def test_what_was_learnt_and_forgotten(mistakes, said):
+    at = mistakes(view="learnt and forgotten", val_image="2")
+    assert not at.exception
+    assert component(at, "mosaic")["ids"] == [2]
+    assert "First correct after epoch 1 · wrong at the end · forgotten 1 time" in said(at)
+    shares = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    assert [trace["name"] for trace in shares] == [
+        "correct throughout",
+        "correct again",
+        "forgotten",
+        "not yet correct",
+    ]
+    for group, ids in (("never learnt", [3]), ("learnt last", [1, 4, 5, 0]), ("unstable", [1, 2])):
+        at.segmented_control(key="group").set_value(group).run()
+        assert not at.exception
+        assert sorted(component(at, "mosaic")["ids"]) == sorted(ids)
+
+
+def test_a_run_without_snapshots_still_has_its_test_images(
+    open_page, write_run, runs_dir, trained_run, image_tree, said
+):
+    write_run("plain", weights_of=trained_run, settings={"data_source": "folder", "data_dir": image_tree})
+    at = open_page(runs_dir, "mistakes", view="learnt and forgotten")
+    assert not at.exception
+    assert "No epoch of this run left a snapshot" in said(at)
+    at.segmented_control(key="view").set_value("confusion").run()
+    assert np.sum(component(at, "confusion")["counts"]) == 6, "so few are judged at once"
+
+
+def test_many_images_are_judged_when_asked_and_kept(
+    open_page, write_run, runs_dir, trained_run, image_tree, said, monkeypatch
+):
+    monkeypatch.setattr("dashboard.components.judged._AT_ONCE", 5)
+    run = write_run("plain", weights_of=trained_run, settings={"data_source": "folder", "data_dir": image_tree})
+    at = open_page(runs_dir, "mistakes")
+    assert "has not judged the 6 test images yet" in said(at)
+    assert component(at, "confusion") is None
+    at.button(key="judge").click().run()
+    assert not at.exception
+    assert np.sum(component(at, "confusion")["counts"]) == 6
+    assert Outcomes.load(find_checkpoint(run).derived("outcomes-test.npz")) is not None
+    st.cache_resource.clear()
+    assert component(open_page(runs_dir, "mistakes"), "confusion") is not None
+
+
+def test_images_that_are_gone_are_said(open_page, write_run, runs_dir, trained_run, tmp_path, said):
+    write_run("gone", weights_of=trained_run, settings={"data_source": "folder", "data_dir": tmp_path / "nowhere"})
+    at = open_page(runs_dir, "mistakes")
+    assert not at.exception
+    assert "nowhere" in at.error[0].value
+
+
+def test_a_real_training_can_be_followed(open_page, trained_run, said):
+    at = open_page(trained_run.path.parent, "mistakes", view="learnt and forgotten", group="unstable")
+    assert not at.exception
+    assert "After epoch 2 the network judged the 6 validation images" in said(at)
