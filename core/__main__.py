@@ -1,4 +1,4 @@
-"""The command line: python -m core train | evaluate | predict | features | runs | bench | pack."""
+"""The command line: python -m core train | evaluate | predict | features | runs | pack | export | bench."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from core.data.sources import load_data
 from core.data.uploads import open_image
 from core.errors import ConfigError, CoreError, DataError
 from core.evaluation import Views, evaluate
+from core.export import command as export
 from core.follow import follow, summary
-from core.inspection.feature_maps import STAGES, feature_maps
 from core.prediction import predict
 from core.runs.checkpoints import load_model
 from core.runs.pack import pack
@@ -158,21 +158,6 @@ def _predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def _features(options: argparse.Namespace) -> int:
-    model = load_model(load_run(options.runs_dir, options.run_id), options.which)
-    maps = feature_maps(model, open_image(options.image), options.layer, options.stage)
-    with options.output.open("wb") as file:  # given a name, savez would add a suffix to it
-        np.savez_compressed(file, values=maps.values)
-    channels, height, width = maps.values.shape
-    if options.json:
-        print(json.dumps({"output": str(options.output), "shape": [channels, height, width]}))
-    else:
-        _out.print(
-            f"{channels} channels of {height} × {width} ({maps.layer}, {STAGES[maps.stage]}) in {options.output}"
-        )
-    return 0
-
-
 def _pack(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
     packed = pack(run, options.output, rank=options.rank, data_source=options.data_source)
@@ -236,12 +221,15 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("image", nargs="+", type=Path, help="PNG, JPEG, WebP, BMP or GIF")
     add_checkpoint_flags(classify)
 
-    look = command("features", _features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
+    look = command(
+        "features", export.features, "Write all feature maps of a layer (values: C x H x W float32) as .npz."
+    )
     add_checkpoint_flags(look)
     add_features_flags(look)
 
     command("runs", _runs, "List the runs, the newest first.")
     add_pack_flags(command("pack", _pack, "Make a finished run small enough to travel: one compact checkpoint."))
+    export.add_flags(command("export", export.run, export.HELP))
     bench.add_flags(command("bench", bench.run, bench.HELP))
     return parser
 

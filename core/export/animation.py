@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from core.data.images import Progress, no_progress
 from core.errors import ExportError
 from core.export.files import whole
 from core.export.pictures import captioned, filters_sheet, maps_sheet
+from core.inspection.evolution import evenly
 from core.inspection.feature_maps import FeatureMaps
+from core.inspection.mosaic import to_levels
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, Snapshot, read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
@@ -45,9 +47,7 @@ def export_animation(
     images = read_pinned(run)
     if not 0 <= pinned < len(images.images):
         raise ExportError(f"Run {run.id!r} has the pinned images 0 to {len(images.images) - 1}, got {pinned}.")
-    chosen = [
-        epochs[i] for i in np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), MAX_FRAMES)).round().astype(int))
-    ]
+    chosen = evenly(epochs, MAX_FRAMES)
     frames = _frames(run, chosen, layer, images, pinned, progress)
     durations = [round(1000 * _FRAME_SECONDS)] * (len(chosen) - 1) + [round(1000 * _LAST_SECONDS)]
     kind: dict[str, Any] = {"format": "GIF"} if path.suffix.lower() == ".gif" else {"format": "WEBP", "lossless": True}
@@ -57,7 +57,7 @@ def export_animation(
 
 
 def _frames(
-    run: Run, epochs: list[int], layer: str, images: Pinned, pinned: int, progress: Progress
+    run: Run, epochs: Sequence[int], layer: str, images: Pinned, pinned: int, progress: Progress
 ) -> Iterator[Image.Image]:
     reader = MetricsReader(run.path)
     reader.poll()
@@ -99,7 +99,7 @@ def _verdict(snapshot: Snapshot, names: list[str], label: int, pinned: int) -> s
 
 def _side_by_side(snapshot: Snapshot, image: np.ndarray, maps: FeatureMaps) -> Image.Image:
     """The filters above the pinned image on the left, the maps on the right, on white."""
-    filters, sheet = filters_sheet(snapshot.filters, _SIDE), maps_sheet(maps, "channel", _SIDE)
+    filters, sheet = filters_sheet(snapshot.filters, _SIDE), maps_sheet(to_levels(maps), _SIDE)
     side = max(sheet.height - filters.height - _GAP, 96)
     picture = Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)
     height = max(filters.height + _GAP + side, sheet.height)

@@ -14,8 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from core.export.files import whole
 from core.inspection.feature_maps import STAGES, FeatureMaps
-from core.inspection.filters import filter_image
-from core.inspection.mosaic import Scale, colormap, colormap_of, dead_channels, limits, sheet_columns, to_bytes
+from core.inspection.filters import filter_sheet
+from core.inspection.mosaic import Levels, colormap, sheet_columns
 from core.runs.checkpoints import Checkpoint
 
 _SIDE = 900  # pixels that a sheet should at least be wide
@@ -23,15 +23,16 @@ _MARGIN, _TEXT, _TITLE = 24, 18, 26  # pixels
 _INK, _GREY, _PAPER = "#111111", "#555555", "#ffffff"
 
 
-def export_maps(checkpoint: Checkpoint, maps: FeatureMaps, scale: Scale, image: str, path: Path) -> None:
-    """Write the mosaic of all channels as PNG, captioned. Raises ExportError where the file can't be written."""
+def export_maps(checkpoint: Checkpoint, maps: FeatureMaps, levels: Levels, image: str, path: Path) -> None:
+    """Write the mosaic of all channels of `maps`, in the colours of `levels`, as PNG with a caption.
+
+    Raises ExportError where the file can't be written.
+    """
     count, height, width = maps.values.shape
     title = f"{maps.layer}, {STAGES[maps.stage]}: {count} channels of {height} × {width}"
-    quiet = f" {len(dead_channels(maps))} of them hardly respond." if dead_channels(maps) else ""
-    columns = sheet_columns(count)
-    lines = [f"For {image}. Channel 0 is top left, {columns} in a row.{quiet}", described(checkpoint)]
-    picture = captioned(maps_sheet(maps, scale), title, lines, bar=_bar(maps, scale))
-    _save_png(picture, title, lines, path)
+    quiet = f" {len(levels.dead)} of them hardly respond." if levels.dead else ""
+    lines = [f"For {image}. Channel 0 is top left, {sheet_columns(count)} in a row.{quiet}", described(checkpoint)]
+    _save_png(captioned(maps_sheet(levels), title, lines, bar=levels), title, lines, path)
 
 
 def export_filters(checkpoint: Checkpoint, kernels: np.ndarray, path: Path) -> None:
@@ -48,32 +49,37 @@ def described(checkpoint: Checkpoint) -> str:
     return f"Run {checkpoint.run.id}, after step {checkpoint.step:,}{accuracy}."
 
 
-def maps_sheet(maps: FeatureMaps, scale: Scale, side: int = _SIDE) -> Image.Image:
-    """All channels in colour, enlarged without smoothing to at least `side` pixels of width: RGB."""
-    tiles = colormap(colormap_of(maps))[to_bytes(maps, scale)]
-    return _sheet(tiles, sheet_columns(len(tiles)), side)
+def maps_sheet(levels: Levels, side: int = _SIDE) -> Image.Image:
+    """All channels in colour, thin lines between, enlarged without smoothing to at least `side` pixels of width: RGB."""
+    count, height, width = levels.pixels.shape
+    columns = sheet_columns(count)
+    rows, factor = math.ceil(count / columns), max(1, math.ceil(side / (columns * width)))
+    tiles = colormap(levels.colors)[levels.pixels.repeat(factor, 1).repeat(factor, 2)]
+    sheet = np.full((rows * columns, height * factor + 2, width * factor + 2, 3), 255, np.uint8)
+    sheet[:count, 1:-1, 1:-1] = tiles
+    rest = sheet.reshape(rows, columns, *sheet.shape[1:]).swapaxes(1, 2)
+    return Image.fromarray(rest.reshape(rows * sheet.shape[1], columns * sheet.shape[2], 3))
 
 
 def filters_sheet(kernels: np.ndarray, side: int = _SIDE) -> Image.Image:
     """conv1's filters (C x 3 x H x W) in colour, 12 in a row, at least `side` pixels wide: RGB."""
-    return _sheet(np.stack([np.asarray(filter_image(kernel)) for kernel in kernels]), 12, side)
+    return enlarged(filter_sheet(kernels), side)
+
+
+def enlarged(picture: Image.Image, side: int) -> Image.Image:
+    """`picture` times a whole number, so that it is at least `side` pixels wide."""
+    factor = max(1, math.ceil(side / picture.width))
+    return picture.resize((factor * picture.width, factor * picture.height), Image.Resampling.NEAREST)
 
 
 def confusion_picture(counts: np.ndarray, side: int = 480) -> Image.Image:
     """True class (row) by predicted class (int64, K x K) in viridis: the share of the true class, from 0 to 1. RGB."""
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    small = Image.fromarray(colormap("viridis")[np.round(share * 255).astype(np.uint8)])
-    factor = max(1, side // len(counts))
-    return small.resize((factor * small.width, factor * small.height), Image.Resampling.NEAREST)
+    return enlarged(Image.fromarray(colormap("viridis")[np.round(share * 255).astype(np.uint8)]), side)
 
 
-def captioned(
-    picture: Image.Image, title: str, lines: Sequence[str], bar: tuple[str, str, str] | None = None
-) -> Image.Image:
-    """`picture` on white under a title and above `lines`, wrapped to its width.
-
-    bar: the names of the low and the high end of a colour scale, and of its colour map.
-    """
+def captioned(picture: Image.Image, title: str, lines: Sequence[str], bar: Levels | None = None) -> Image.Image:
+    """`picture` on white under a title and above `lines`, wrapped to its width. bar: whose colour scale to explain."""
     width = picture.width + 2 * _MARGIN
     written = [(part, _TITLE, _INK) for part in _wrapped(title, _TITLE, picture.width)]
     below = [(part, _TEXT, _GREY) for line in lines for part in _wrapped(line, _TEXT, picture.width)]
@@ -91,31 +97,12 @@ def captioned(
     return page
 
 
-def _bar(maps: FeatureMaps, scale: Scale) -> tuple[str, str, str]:
-    """What the ends of the colour scale mean, and its colour map."""
-    low, high = ("least" if not maps.is_signed else "negative", "greatest of each channel")
-    if scale == "layer":
-        low, high = (f"{float(end[0]):.3g}" for end in limits(maps, scale))
-        high = f"{high} and above, of the whole layer"
-    return low, high, colormap_of(maps)
-
-
-def _sheet(tiles: np.ndarray, columns: int, side: int) -> Image.Image:
-    """Tiles (uint8, C x H x W x 3) row by row, a pixel of white around each, enlarged by a whole number."""
-    count, height, width, _ = tiles.shape
-    rows, factor = math.ceil(count / columns), max(1, math.ceil(side / (columns * width)))
-    sheet = Image.new("RGB", (columns * (factor * width + 2), rows * (factor * height + 2)), _PAPER)
-    for number, tile in enumerate(tiles):
-        row, column = divmod(number, columns)
-        large = Image.fromarray(tile).resize((factor * width, factor * height), Image.Resampling.NEAREST)
-        sheet.paste(large, (column * (factor * width + 2) + 1, row * (factor * height + 2) + 1))
-    return sheet
-
-
-def _draw_bar(page: Image.Image, draw: ImageDraw.ImageDraw, bar: tuple[str, str, str], y: int) -> int:
+def _draw_bar(page: Image.Image, draw: ImageDraw.ImageDraw, levels: Levels, y: int) -> int:
     """The colour bar with its two ends; where what follows begins."""
-    low, high, name = bar
-    strip = Image.fromarray(np.tile(colormap(name), (_TEXT, 1, 1)))
+    low, high = "least" if levels.colors == "viridis" else "negative", "greatest of each channel"
+    if levels.shared:
+        low, high = f"{levels.low[0]:.3g}", f"{levels.high[0]:.3g} and above, of all channels"
+    strip = Image.fromarray(np.tile(colormap(levels.colors), (_TEXT, 1, 1)))
     x = _MARGIN
     draw.text((x, y), low, _GREY, _font(_TEXT))
     x += round(draw.textlength(low, _font(_TEXT))) + 10

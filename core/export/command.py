@@ -1,0 +1,125 @@
+"""python -m core export."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+from PIL import Image
+from rich.console import Console
+
+from core.arguments import add_checkpoint_flags
+from core.data.images import ImageSet
+from core.data.sources import load_test_images
+from core.data.uploads import open_image
+from core.errors import ExportError
+from core.export.activations import write_arrays
+from core.export.request import CHOICES, OF_WEIGHTS, Kind, Request, fulfil
+from core.export.tables import Table
+from core.inspection.feature_maps import STAGES, feature_maps
+from core.inspection.mosaic import Scale
+from core.model.alexnet import CONV_LAYERS
+from core.runs.checkpoints import find_checkpoint, load_model
+from core.runs.run import load_run
+
+HELP = "Take it away: pictures, activations, metrics, weights, ONNX, TensorBoard event files, a report, an animation."
+_out = Console(highlight=False, markup=False)
+_KINDS: dict[Kind, str] = {
+    "png": "a mosaic with a caption",
+    "npz": "raw activations",
+    "csv": "metrics",
+    "weights": "safetensors",
+    "onnx": "the network for any runtime, checked with onnxruntime",
+    "tensorboard": "event files, in a new folder or a .zip",
+    "report": "one HTML file that opens offline",
+    "animation": "the run's snapshots as .gif or .webp",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    about = "; ".join(f"{kind}: {words}" for kind, words in _KINDS.items())
+    parser.add_argument("kind", choices=get_args(Kind), metavar="KIND", help=about)
+    add_checkpoint_flags(parser)
+    parser.add_argument("--output", required=True, type=Path, help="the file to write; one that is there is replaced")
+
+    def choice(name: str, text: str, **settings: Any) -> None:
+        kinds = ", ".join(kind for kind, names in CHOICES.items() if name in names)
+        parser.add_argument(f"--{name.replace('_', '-')}", help=f"{kinds}: {text}", **settings)
+
+    choice("layer", "convolution layer (default: conv1; of npz all)", choices=CONV_LAYERS)
+    choice("stage", "where to look (default: relu; of npz all)", choices=tuple(STAGES))
+    choice(
+        "scale", "colour scale: per channel, per layer, or up to --greatest (default: channel)", choices=get_args(Scale)
+    )
+    choice("greatest", "value at the end of a fixed colour scale", type=float, metavar="X")
+    choice("filters", "conv1's filters instead of feature maps", action="store_true")
+    choice("image", "a picture (default: a photograph that comes with the project)", type=Path)
+    choice("test_image", "the number of a test image instead", type=int, metavar="N")
+    choice("table", "a row per epoch or per step (default: epochs)", choices=get_args(Table))
+    choice("pinned", "position among the run's pinned images (default: 0)", type=int, metavar="N")
+
+
+def run(options: argparse.Namespace) -> int:
+    kind: Kind = options.kind
+    given = {name: vars(options)[name] for names in CHOICES.values() for name in names if name in vars(options)}
+    for name in given.keys() - set(CHOICES[kind]):
+        raise ExportError(f"--{name.replace('_', '-')} says nothing about {kind}; leave it out.")
+    taken = load_run(options.runs_dir, options.run_id)
+    checkpoint = find_checkpoint(taken, options.which) if kind in OF_WEIGHTS else None
+    images = partial(load_test_images, taken.config, data_dir=Path(os.environ.get("ALEXNET_DATA_DIR", "data")))
+    request = Request(kind, taken, checkpoint, picture=_picture(given, images))
+    request = replace(request, **given, image=given["image"].name if "image" in given else None)
+    with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
+
+        def progress(_done: int, _total: int, message: str) -> None:
+            status.update(message)
+
+        fulfil(
+            request, options.output, images=images, progress=progress,
+            model=lambda: load_model(taken, options.which),
+        )  # fmt: skip
+    size = sum(file.stat().st_size for file in [options.output, *options.output.rglob("*")] if file.is_file())
+    if options.json:
+        print(json.dumps({"output": str(options.output), "num_bytes": size}))
+    else:
+        _out.print(f"{kind} of run {taken.id} in {options.output}: {_size(size)}")
+    return 0
+
+
+def features(options: argparse.Namespace) -> int:
+    """python -m core features: one layer's maps, as nothing but the array "values"."""
+    model = load_model(load_run(options.runs_dir, options.run_id), options.which)
+    maps = feature_maps(model, open_image(options.image), options.layer, options.stage)
+    write_arrays(options.output, {"values": maps.values})
+    channels, height, width = maps.values.shape
+    if options.json:
+        print(json.dumps({"output": str(options.output), "shape": [channels, height, width]}))
+    else:
+        _out.print(
+            f"{channels} channels of {height} × {width} ({maps.layer}, {STAGES[maps.stage]}) in {options.output}"
+        )
+    return 0
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"
+
+
+def _picture(given: dict[str, Any], images: Callable[[], ImageSet]) -> Image.Image | None:
+    """The picture that the flags name, if they do."""
+    if "image" in given and "test_image" in given:
+        raise ExportError("--image and --test-image both name a picture: give one of them.")
+    if "image" in given:
+        return open_image(given["image"])
+    if "test_image" not in given:
+        return None
+    found, number = images(), given["test_image"]
+    if not 0 <= number < len(found):
+        raise ExportError(f"There is no test image {number}: the test set has 0 to {len(found) - 1:,}.")
+    return Image.fromarray(found.image(number))

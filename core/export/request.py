@@ -1,0 +1,151 @@
+"""One thing to take away, the same from a page as from a terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from core.data.example import example_image
+from core.data.images import ImageSet, Progress, no_progress
+from core.errors import ExportError
+from core.export.activations import export_activations
+from core.export.animation import export_animation
+from core.export.onnx import export_onnx
+from core.export.pictures import export_filters, export_maps
+from core.export.report import Subject, export_report
+from core.export.tables import Table, export_csv
+from core.export.tensorboard import export_tensorboard
+from core.export.weights import export_weights
+from core.inspection.feature_maps import feature_maps, stages_of
+from core.inspection.mosaic import Scale, to_levels
+from core.model.alexnet import CONV_LAYERS, AlexNet
+from core.runs.checkpoints import Checkpoint
+from core.runs.run import Run
+
+Kind = Literal["png", "npz", "csv", "weights", "onnx", "tensorboard", "report", "animation"]
+#: Which of a request's choices a kind listens to; "image" and "test_image" say which picture.
+CHOICES: dict[Kind, tuple[str, ...]] = {
+    "png": ("layer", "stage", "scale", "greatest", "filters", "image", "test_image"),
+    "npz": ("layer", "stage", "image", "test_image"),
+    "csv": ("table",),
+    "weights": (),
+    "onnx": (),
+    "tensorboard": (),
+    "report": ("image", "test_image"),
+    "animation": ("layer", "pinned"),
+}
+SUFFIXES: dict[Kind, str] = {
+    "png": ".png", "npz": ".npz", "csv": ".csv", "weights": ".safetensors", "onnx": ".onnx", "tensorboard": ".zip",
+    "report": ".html", "animation": ".webp",
+}  # fmt: skip
+OF_WEIGHTS: tuple[Kind, ...] = ("png", "npz", "weights", "onnx", "report")  # these look at a checkpoint
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to take away of a run. A choice that is None: the kind's own default.
+
+    checkpoint: None only for what is not OF_WEIGHTS. layer: default conv1, of npz all. stage: default relu, of npz all.
+    greatest: value at the end of a fixed colour scale. filters: conv1's filters instead of feature maps.
+    pinned: a position among the run's pinned images. image: a file's name, or test_image: a number, say which picture
+    it is; picture: the picture itself, by default the photograph that comes with the project.
+    """
+
+    kind: Kind
+    run: Run
+    checkpoint: Checkpoint | None = None
+    layer: str | None = None
+    stage: str | None = None
+    scale: Scale = "channel"
+    greatest: float | None = None
+    filters: bool = False
+    table: Table = "epochs"
+    pinned: int = 0
+    image: str | None = None
+    test_image: int | None = None
+    picture: Image.Image | None = None
+
+    @property
+    def picture_name(self) -> str:
+        if self.test_image is not None:
+            return f"test image {self.test_image:,}"
+        return self.image or "the example photograph"
+
+    @property
+    def file_name(self) -> str:
+        """A name to save it under."""
+        parts: list[str] = [self.run.id, "" if self.checkpoint is None else f"step-{self.checkpoint.step}"]
+        if self.kind == "png":
+            parts += ["conv1-filters"] if self.filters else [self.layer or "conv1", self.stage or "relu"]
+        else:
+            parts += [{"npz": "activations", "csv": self.table}.get(self.kind, self.kind)]
+        return "-".join(filter(None, parts)) + SUFFIXES[self.kind]
+
+    def command(self, which: str = "best", runs_dir: Path = Path("checkpoints")) -> str:
+        """The command line that does the same."""
+        words = ["python", "-m", "core", "export", self.kind, "--run-id", self.run.id]
+        words += ["--runs-dir", str(runs_dir)] if runs_dir != Path("checkpoints") else []
+        words += ["--which", which] if self.kind in OF_WEIGHTS and which != "best" else []
+        for name in CHOICES[self.kind]:
+            value = getattr(self, name)
+            if value is True:
+                words.append(f"--{name}")
+            elif value != Request.__dataclass_fields__[name].default:
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join([*words, "--output", self.file_name])
+
+
+def fulfil(
+    request: Request,
+    path: Path,
+    *,
+    model: Callable[[], AlexNet],
+    images: Callable[[], ImageSet],
+    progress: Progress = no_progress,
+) -> None:
+    """Write what `request` asks for to `path`; a file that is there is replaced, whole or not at all.
+
+    model: gives the checkpoint's network. images: gives the run's test images. Raises CoreError: ExportError where the
+    path can't be used or a library is missing, InspectionError for a layer or stage that isn't there, and others.
+    """
+    match request.kind:
+        case "csv":
+            export_csv(request.run, request.table, path)
+        case "tensorboard":
+            export_tensorboard(request.run, path, progress)
+        case "animation":
+            layer = request.layer or "conv1"
+            export_animation(request.run, path, layer=layer, pinned=request.pinned, progress=progress)
+        case _:
+            _of_weights(request, path, model(), images, progress)
+
+
+def _of_weights(
+    request: Request, path: Path, model: AlexNet, images: Callable[[], ImageSet], progress: Progress
+) -> None:
+    checkpoint, picture = request.checkpoint, request.picture or example_image()
+    if checkpoint is None:
+        raise ExportError(f"{request.kind} is made of a checkpoint: choose one.")
+    match request.kind:
+        case "png" if request.filters:
+            export_filters(checkpoint, model.conv1.weight.detach().float().cpu().numpy(), path)
+        case "png":
+            maps = feature_maps(model, picture, request.layer or "conv1", request.stage or "relu")
+            levels = to_levels(maps, request.scale, request.greatest)
+            export_maps(checkpoint, maps, levels, request.picture_name, path)
+        case "npz":
+            wanted = [(layer, stage) for layer in ([request.layer] if request.layer else CONV_LAYERS)
+                      for stage in ([request.stage] if request.stage else stages_of(layer))]  # fmt: skip
+            found = [feature_maps(model, picture, layer, stage) for layer, stage in wanted]
+            export_activations(checkpoint, found, request.picture_name, path)
+        case "weights":
+            export_weights(checkpoint, model, path)
+        case "onnx":
+            export_onnx(checkpoint, model, path, picture=picture, progress=progress)
+        case "report":
+            export_report(Subject(checkpoint, model, images, picture, request.picture_name), path, progress)
