@@ -1,0 +1,63 @@
+"""Two checkpoints on the same picture, several runs in one chart."""
+
+import streamlit as st
+
+from core.errors import CoreError
+from core.inspection.feature_maps import STAGES, stages_of
+from core.model import CONV_LAYERS
+from dashboard import state
+from dashboard.components.channel_choice import ColorScale, pick_scale
+from dashboard.components.compared_maps import both_predictions, compared_maps
+from dashboard.components.compared_runs import compared_runs, pick_runs
+from dashboard.components.image_picker import image_picker
+from dashboard.components.run_picker import checkpoint_picker
+from dashboard.components.second_checkpoint import second_checkpoint_picker, what_compares
+from dashboard.components.status import error_box
+
+_WATCH_SECONDS = 5
+
+
+def pick_view() -> tuple[str, str, ColorScale]:
+    """Layer, stage and colour scale."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        state.check_link(state.LAYER, CONV_LAYERS, "layer")
+        layer = st.segmented_control(
+            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
+        )
+        stages = stages_of(layer)
+        state.check_link(state.STAGE, stages, "stage")
+        state.keep_valid(state.STAGE, stages)
+        stage = st.segmented_control(
+            "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",
+            help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
+        )  # fmt: skip
+        return layer, stage, pick_scale()
+
+
+st.title("Compare")
+left, right = st.columns(2)
+with left:
+    st.markdown("**A**")
+    a = checkpoint_picker()
+if a is None:
+    st.stop()
+with right:
+    st.markdown("**B**")
+    b = second_checkpoint_picker(a)
+with st.container():  # a fixed place: widgets that move down the page lose their part of the address
+    images = image_picker(a.run.config)
+view = pick_view()
+if b is not None and images:
+    what_compares(a, b)
+    try:
+        both_predictions(a, b, images[0])
+    except CoreError as error:
+        error_box(error)
+    else:
+        compared_maps(a, b, images[0], *view)
+
+st.markdown("#### Curves, results and settings")
+runs = pick_runs([a.run.id, b.run.id if b else a.run.id])
+live = any(run.state.is_active for run in runs)
+if runs:
+    st.fragment(compared_runs, run_every=_WATCH_SECONDS if live else None)(runs, live)

@@ -1,0 +1,133 @@
+"""Two networks on one picture: what they answer, all maps side by side with the difference, one channel enlarged."""
+
+from typing import get_args
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.errors import CoreError
+from core.inspection.comparison import Comparison, DifferenceOrder
+from core.inspection.feature_maps import STAGES
+from core.inspection.mosaic import Levels, colormap
+from core.runs.checkpoints import Checkpoint
+from dashboard import cache, state
+from dashboard.comparison import Drawn, comparison, drawn
+from dashboard.comparison_charts import paired_probabilities
+from dashboard.components.channel_choice import ColorScale, color_bar
+from dashboard.components.mosaic import mosaic, picked_channel
+from dashboard.components.status import error_box
+from dashboard.images import Chosen
+
+_MOSAICS_HEIGHT = 520  # pixels: the three scroll together, and the enlarged channel stays in sight
+_ENLARGED = 330
+_TOP = 5
+SIDES = ("A", "B", "B − A")
+_NUMBERS = {
+    "min": st.column_config.NumberColumn("Min", format="%.3g"),
+    "mean": st.column_config.NumberColumn("Mean", format="%.3g"),
+    "max": st.column_config.NumberColumn("Max", format="%.3g"),
+    "zeros": st.column_config.NumberColumn("Zeros", format="percent", help="Share of values that are exactly 0."),
+}
+
+
+def both_predictions(a: Checkpoint, b: Checkpoint, image: Chosen) -> None:
+    """What each network sees, and what it takes it for. Raises CheckpointError."""
+    said = cache.predictions(a, [image])[0], cache.predictions(b, [image])[0]
+    words = [f"{name}: {found.label}, {found.probabilities.max():.1%}" for name, found in zip("AB", said, strict=True)]
+    left, right = st.columns([1, 3], vertical_alignment="center")
+    left.image(
+        cache.seen_by_network(a, image), caption=f"{image.name}{f', {image.label}' if image.label else ''}",
+        width=227, alt=f"What network A sees of {image.name}",
+    )  # fmt: skip
+    right.plotly_chart(
+        paired_probabilities(*said, _TOP, image.label), key="paired", alt=". ".join(words),
+        config={"displayModeBar": False},
+    )  # fmt: skip
+
+
+@st.fragment
+def compared_maps(a: Checkpoint, b: Checkpoint, image: Chosen, layer: str, stage: str, scale: ColorScale) -> None:
+    """The three mosaics and the enlarged channel; choosing a channel or an order redraws only this."""
+    try:
+        found = comparison(a, b, image, layer, stage)
+        count, height, width = found.difference.shape
+        channel, order = _pick(count)
+        views = drawn(a, b, image, found, *scale, order)
+    except CoreError as error:
+        error_box(error)
+        return
+    alike = np.nanmedian(found.correlation) if np.isfinite(found.correlation).any() else np.nan
+    st.caption(
+        f"All {count} channels of {layer}, {STAGES[stage]}, {height} × {width} each: A, B, and B − A. Click one to "
+        f"enlarge it. A and B share one colour scale. Median correlation of maps with the same number: {alike:.2f}."
+    )
+    _bars(found, views)
+    with st.container(height=_MOSAICS_HEIGHT):
+        for name, key, view, column in zip(SIDES, state.MOSAICS, views, st.columns(3), strict=True):
+            with column:
+                _mosaic(name, key, view, channel, f"{name}: {count} maps of {layer} for {image.name}.")
+    _enlarged(found, [view.levels for view in views], channel)
+
+
+def _pick(count: int) -> tuple[int, DifferenceOrder]:
+    """The channel to enlarge, and the order of all."""
+    state.check_link(state.CHANNEL, range(count), "channel")
+    state.keep_below(state.CHANNEL, count)
+    state.check_link(state.DIFFERENCE_ORDER, get_args(DifferenceOrder), "order")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        channel = st.number_input("Channel", 0, count - 1, key=state.CHANNEL, bind="query-params", step=1, width=130)
+        order: DifferenceOrder = st.segmented_control(
+            "Order", get_args(DifferenceOrder), default="number", required=True, key=state.DIFFERENCE_ORDER,
+            bind="query-params", help="**difference**: the greatest root mean square of B − A first.  \n"
+            "**correlation**: the least alike in shape first, whatever their strength.",
+        )  # fmt: skip
+    return int(channel), order
+
+
+def _bars(found: Comparison, views: tuple[Drawn, ...]) -> None:
+    """What the colours of the maps and of the difference mean."""
+    high = views[2].sheet.high
+    end = "by the greatest of the channel" if high is None else f"by {high:.3g} and more"
+    with st.container(horizontal=True, gap="large"):
+        color_bar(found.a, views[0].sheet)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption("B lower", width="content")
+            strip = Image.fromarray(np.tile(colormap("signed"), (12, 1, 1)))
+            st.image(strip, width=200, alt=f"Colour scale of B − A: blue where B is lower, red where higher, {end}")
+            st.caption(f"B higher, {end}", width="content")
+
+
+def _mosaic(name: str, key: str, view: Drawn, channel: int, alt: str) -> None:
+    sheet = view.sheet
+    st.markdown(f"**{name}**")
+    mosaic(
+        sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
+        columns=sheet.columns, channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=key, alt=alt,
+        on_select=lambda: state.select_channel(picked_channel(key)),
+    )  # fmt: skip
+
+
+def _enlarged(found: Comparison, levels: list[Levels], channel: int) -> None:
+    """One channel three times, and its numbers."""
+    pictures, numbers = st.columns([3, 2])
+    with pictures, st.grid(3, min_column_width=100):
+        for name, side in zip(SIDES, levels, strict=True):
+            quiet = ", hardly responds" if channel in side.dead else ""
+            picture = Image.fromarray(colormap(side.colors)[side.pixels[channel]])
+            st.image(
+                picture.resize((_ENLARGED, _ENLARGED), Image.Resampling.NEAREST),
+                caption=f"{name}, channel {channel}{quiet}", width="stretch", alt=f"{name}: map of channel {channel}",
+            )  # fmt: skip
+    with numbers:
+        st.dataframe(
+            found.statistics(channel),
+            column_config=_NUMBERS,
+            alt=f"Least, mean and greatest value of channel {channel}",
+        )
+        alike = (
+            "one of them is constant" if np.isnan(found.correlation[channel]) else f"{found.correlation[channel]:.2f}"
+        )
+        st.caption(
+            f"Correlation of the two maps: {alike}. Root mean square of the difference: {found.distance[channel]:.3g}."
+        )

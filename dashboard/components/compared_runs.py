@@ -1,0 +1,98 @@
+"""Several runs: their curves in one chart, their results, the settings in which they differ."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import CoreError
+from core.follow import summary
+from core.runs.differences import differing_settings, settings_of
+from core.runs.run import Run, list_runs
+from dashboard import cache, charts, state
+from dashboard.comparison_charts import COLORS, Curves, Measure, overlaid_curves
+from dashboard.components.status import error_box
+from dashboard.paths import runs_dir
+
+_COLUMNS: dict[str, Any] = {
+    "run_id": "Run",
+    "state": "State",
+    "val_accuracy": st.column_config.NumberColumn("Best validation", format="percent"),
+    "test_accuracy": st.column_config.NumberColumn("Test", format="percent"),
+    "step": st.column_config.NumberColumn("Steps", format="localized"),
+    "minutes": st.column_config.NumberColumn("Minutes", format="%.1f"),
+}
+
+
+def pick_runs(default: Sequence[str]) -> list[Run]:
+    """The runs whose curves to overlay; those of A and B until the user chooses."""
+    runs = {run.id: run for run in list_runs(runs_dir()) if run.is_readable}
+    state.check_links(state.RUNS, runs, "run")
+    state.follow_default(state.RUNS, [name for name in dict.fromkeys(default) if name in runs])
+    chosen = st.multiselect(
+        "Runs", list(runs), key=state.RUNS, bind="query-params", max_selections=len(COLORS),
+        placeholder="Choose runs to overlay",
+    )  # fmt: skip
+    return [runs[name] for name in chosen]
+
+
+def compared_runs(runs: list[Run], live: bool) -> None:
+    """Draw them; meant as a fragment that ticks while one of them is active. The end of the last redraws the page."""
+    if live and not any(run.state.is_active for run in runs):
+        st.rerun()
+    try:
+        _curves(runs)
+        _results(runs)
+        _settings(runs)
+    except CoreError as error:
+        error_box(error)
+
+
+def _curves(runs: list[Run]) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.segmented_control(
+            "Horizontal axis", list(charts.X_AXES), default="Step", required=True, key=state.X_AXIS,
+            persist_state="session",
+        )  # fmt: skip
+        smoothing = st.slider(
+            "Smoothing", 0.0, 0.99, 0.6, 0.01, key=state.SMOOTHING, persist_state="session", width=200,
+            help="Exponential moving average of the training curves.",
+        )  # fmt: skip
+    logged = [_logged(run) for run in runs]
+    names = ", ".join(run.id for run in runs)
+    st.caption("Thin: training. Thick, with a mark at each epoch: validation.")
+    for column, measure in zip(st.columns(2), get_args(Measure), strict=True):
+        column.plotly_chart(
+            overlaid_curves(logged, measure, charts.X_AXES[name], smoothing), key=f"overlaid_{measure}",
+            alt=f"Training and validation {measure} of {names}",
+        )  # fmt: skip
+
+
+def _logged(run: Run) -> Curves:
+    reader = cache.metrics(run.path)
+    reader.poll()
+    progress = run.progress
+    steps_per_epoch = progress.num_steps / progress.num_epochs if progress.num_epochs else 1.0
+    return Curves(run.id, reader.steps(), reader.epochs(), steps_per_epoch)
+
+
+def _results(runs: list[Run]) -> None:
+    rows = [summary(run) for run in runs]
+    table = pd.DataFrame([row | {"minutes": row["seconds"] / 60} for row in rows], columns=list(_COLUMNS))
+    st.dataframe(
+        table, column_config=_COLUMNS, hide_index=True, placeholder="–", alt=f"The results of {len(rows)} runs"
+    )
+    if len({run.data.get("fingerprint") for run in runs}) > 1:
+        st.caption(":material/warning: Not all of these runs have the same images: their accuracies don't compare.")
+
+
+def _settings(runs: list[Run]) -> None:
+    if len(runs) < 2:
+        return
+    differing = differing_settings({run.id: settings_of(run) for run in runs})
+    if differing.empty:
+        st.markdown("All settings are equal.")
+    else:
+        st.markdown("##### Settings that differ")
+        st.dataframe(differing, alt=f"{len(differing)} settings that differ: {', '.join(differing.index)}")
