@@ -195,7 +195,7 @@ def strongest_unit(activations: Activations, layer: str, channel: int) -> tuple[
     maps = activations[layer]
     if not 0 <= channel < len(maps):
         raise InspectionError(f"{layer} has channels 0 to {len(maps) - 1}, got {channel}.")
-    return divmod(int(maps[channel].argmax()), maps.shape[2])
+    return divmod(int(maps[channel].argmax()), len(maps[0]))  # the maps are square
 
 
 def _patch(maps: np.ndarray, model: AlexNet, layer: str, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
