@@ -51,12 +51,15 @@ def predict(model: AlexNet, images: Sequence[Picture]) -> list[Prediction]:
 
 def evaluation_view(model: AlexNet) -> AlexNet:
     """`model` if it is in evaluation mode; else a second AlexNet over the same weights that is."""
-    if not model.training:
-        return model
+    return private_view(model) if model.training else model
+
+
+def private_view(model: AlexNet) -> AlexNet:
+    """A second AlexNet over the same weights, in evaluation mode and without gradients of them: free to be hooked."""
     with torch.device("meta"):
         view = AlexNet(model.num_classes, class_names=model.class_names, input_spec=model.input_spec)
     view.load_state_dict(model.state_dict(), assign=True)
-    return view.eval()
+    return view.eval().requires_grad_(False)
 
 
 def network_input(picture: Picture, spec: InputSpec) -> np.ndarray:
