@@ -14,6 +14,7 @@ from core.errors import DataError
 from core.history import History, read_history
 from core.inspection.atlas import Atlas, LayerAtlas
 from core.inspection.atlas import compute_atlas as inspect_channels
+from core.inspection.attribution import Attribution, Method, Progress, attribute
 from core.inspection.feature_maps import FeatureMaps, feature_maps
 from core.inspection.filters import filter_weights
 from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
@@ -230,6 +231,28 @@ def walk(checkpoint: Checkpoint, image: Chosen, layer: str, channel: int, row: i
     """The arithmetic of one unit. Raises CheckpointError and InspectionError."""
     seen = activations(checkpoint, image)
     return take_walk(_model(checkpoint.fingerprint, checkpoint), seen, layer, channel, row, column)
+
+
+def attribution(
+    checkpoint: Checkpoint, image: Chosen, method: Method, target: int, on_progress: Progress | None = None
+) -> Attribution:
+    """What each pixel does for the score of class number `target`. Raises CheckpointError, InspectionError."""
+    kept = _kept_attributions(checkpoint.fingerprint, image.fingerprint, method, target)
+    if not kept:
+        network = _model(checkpoint.fingerprint, checkpoint)
+        kept.append(attribute(network, image.picture, method, target, on_progress))
+    return kept[0]
+
+
+def has_attribution(checkpoint: Checkpoint, image: Chosen, method: Method, target: int) -> bool:
+    """Whether it is known already: no need to ask before it is shown."""
+    return bool(_kept_attributions(checkpoint.fingerprint, image.fingerprint, method, target))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _kept_attributions(weights: str, pixels: str, method: Method, target: int) -> list[Attribution]:  # noqa: ARG001
+    """A place for one, filled from outside: a cached function can't report its progress."""
+    return []
 
 
 def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:
