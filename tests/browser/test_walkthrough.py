@@ -35,8 +35,9 @@ def test_a_link_opens_a_unit_and_its_numbers_add_up(serve, window, trained_run):
     reading = page.locator(".st-key-unit .where").inner_text().rpartition(" ")[2]
     assert float(lines["output"]) == pytest.approx(float(reading), rel=0.01, abs=1e-4)
 
-    box = page.locator(".st-key-unit .map canvas").bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 8.5 / 13, box["y"] + box["height"] * 6.5 / 13)
+    canvas = page.locator(".st-key-unit .map canvas")
+    side = canvas.bounding_box()["width"] / 13
+    canvas.click(position={"x": 8.5 * side, "y": 6.5 * side})
     expect(page.get_by_text("row 6, column 8", exact=True)).to_be_visible()
     expect(page.locator(".st-key-row input")).to_have_value("6")
     expect(page).to_have_url(re.compile("row=6.*column=8"))
