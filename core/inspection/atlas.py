@@ -87,7 +87,7 @@ class Atlas:
         """What save wrote to `path`; None where it is missing, damaged, or of another form."""
         names = [field.name for field in fields(LayerAtlas)]
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 layers = {
                     layer: LayerAtlas(**{name: file[f"{layer}.{name}"] for name in names}) for layer in CONV_LAYERS
                 }
