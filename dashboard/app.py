@@ -22,13 +22,18 @@ page = st.navigation(
             st.Page("app_pages/time_machine.py", title="Time machine", icon=":material/history:"),
         ],
         "Understand": [
+            st.Page("app_pages/why.py", title="Why this class", icon=":material/ads_click:"),
             st.Page("app_pages/mistakes.py", title="Mistakes", icon=":material/rule:"),
             st.Page("app_pages/walkthrough.py", title="Walkthrough", icon=":material/footprint:"),
             st.Page("app_pages/compare.py", title="Compare", icon=":material/compare:"),
         ],
-        "Experiment": [],
+        "Experiment": [
+            st.Page("app_pages/poke.py", title="Poke it", icon=":material/touch_app:"),
+            st.Page("app_pages/dream.py", title="What it looks for", icon=":material/auto_awesome:"),
+        ],
         "More": [
             st.Page("app_pages/architecture.py", title="Architecture", icon=":material/account_tree:"),
+            st.Page("app_pages/take_away.py", title="Take it away", icon=":material/download:"),
         ],
     },
     position="top",

@@ -13,11 +13,12 @@ _SHOWN = 227
 
 @dataclass(frozen=True)
 class Chosen:
-    """label: the true class, None for a picture of the user's own."""
+    """label: the true class, None for a picture of the user's own. number: its place in the test set, if any."""
 
     name: str
     picture: Image.Image
     label: str | None = None
+    number: int | None = None
 
     @property
     def fingerprint(self) -> str:

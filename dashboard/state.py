@@ -3,6 +3,7 @@
 import random
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import streamlit as st
 
 RUN = "run"
@@ -14,6 +15,8 @@ SCALE = "scale"
 ROW = "row"
 COLUMN = "column"
 EPOCH = "epoch"
+TARGET = "target"
+OPACITY = "opacity"
 PINNED = "pinned"
 PINS = "pins"
 PLAYING = "playing"
@@ -47,17 +50,31 @@ GROUP = "group"
 VAL_IMAGE = "val_image"
 GALLERY = "gallery"
 CONFUSION = "confusion_table"
+TABLE = "table"
+FILTERS = "filters"
+ALL_LAYERS = "all_layers"
 
 RUN_B = "run_b"
 CHECKPOINT_B = "checkpoint_b"
 RUNS = "runs"
 DIFFERENCE_ORDER = "differ"
+OFF = "off"
+GOAL = "goal"
+GOAL_CLASS = "goal_class"
+SEED = "seed"
+STEPS = "steps"
+DREAM = "dream"
 MOSAICS = ("mosaic_a", "mosaic_b", "mosaic_difference")
 
 
 def setting(name: str, preset: str) -> str:
     """The key of one field of the new-run form; a preset's own, so that choosing another shows its values."""
     return f"new_{name}_{preset}"
+
+
+def edit(name: str) -> str:
+    """The key of one change to the picture."""
+    return f"edit_{name}"
 
 
 def select_run(run_id: str) -> None:
@@ -186,7 +203,7 @@ def walk_to(layer: str, channel: int, row: int, column: int) -> None:
     pin_unit((row, column))
 
 
-def choose(key: str, value: int | None) -> None:
+def choose(key: str, value: int | str | None) -> None:
     """Set a choice from a click; None leaves it as it is."""
     if value is not None:
         st.session_state[key] = value
@@ -239,3 +256,19 @@ def leave_message(text: str) -> None:
 def take_message() -> str | None:
     value = st.session_state.pop(MESSAGE, None)
     return value if isinstance(value, str) else None
+
+
+def channels_off() -> str:
+    """The list of channels switched off, as it is written."""
+    return str(st.session_state.get(OFF) or "")
+
+
+def keep_dream(of: object, done: int, picture: np.ndarray) -> None:
+    """The picture after `done` steps: it stays on the page where the work is cut short."""
+    st.session_state[DREAM] = of, done, picture
+
+
+def kept_dream(of: object) -> tuple[int, np.ndarray] | None:
+    """Steps done and the picture, where the last one begun was of this."""
+    kept = st.session_state.get(DREAM)
+    return kept[1:] if kept is not None and kept[0] == of else None

@@ -28,11 +28,11 @@ _FRAME_SECONDS, _LAST_SECONDS = 0.4, 3.0
 
 
 def export_animation(
-    run: Run, path: Path, *, layer: str = "conv1", pinned: int = 0, progress: Progress = no_progress
+    run: Run, path: Path, *, layer: str = "conv1", pinned: int | None = None, progress: Progress = no_progress
 ) -> int:
     """Write an animated GIF or WebP, as the name of `path` says, from the run's snapshots; how many frames it has.
 
-    A frame shows conv1's filters, image `pinned` (0: the first of the run's pinned images) and its maps of `layer`
+    A frame shows conv1's filters, the pinned test image of that number (default: the first) and its maps of `layer`
     after the ReLU, all channels. Of more than 120 epochs 120 are taken, evenly, the first and the last among them.
     Raises ExportError where the run has no snapshots, no such image, or the file can't be written, RunError for a
     damaged snapshot.
@@ -45,10 +45,12 @@ def export_animation(
             f"Run {run.id!r} kept no snapshots, so there is nothing to animate; train a run that keeps them."
         )
     images = read_pinned(run)
-    if not 0 <= pinned < len(images.images):
-        raise ExportError(f"Run {run.id!r} has the pinned images 0 to {len(images.images) - 1}, got {pinned}.")
+    numbers = images.numbers.tolist()
+    if pinned is not None and pinned not in numbers:
+        raise ExportError(f"Run {run.id!r} has the test images {', '.join(map(str, numbers))} pinned, not {pinned}.")
+    position = 0 if pinned is None else numbers.index(pinned)
     chosen = evenly(epochs, MAX_FRAMES)
-    frames = _frames(run, chosen, layer, images, pinned, progress)
+    frames = _frames(run, chosen, layer, images, position, progress)
     durations = [round(1000 * _FRAME_SECONDS)] * (len(chosen) - 1) + [round(1000 * _LAST_SECONDS)]
     kind: dict[str, Any] = {"format": "GIF"} if path.suffix.lower() == ".gif" else {"format": "WEBP", "lossless": True}
     with whole(path) as temporary:

@@ -62,7 +62,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     choice("image", "a picture (default: a photograph that comes with the project)", type=Path)
     choice("test_image", "the number of a test image instead", type=int, metavar="N")
     choice("table", "a row per epoch or per step (default: epochs)", choices=get_args(Table))
-    choice("pinned", "position among the run's pinned images (default: 0)", type=int, metavar="N")
+    choice("pinned", "number of one of the run's pinned test images (default: the first)", type=int, metavar="N")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -73,8 +73,7 @@ def run(options: argparse.Namespace) -> int:
     taken = load_run(options.runs_dir, options.run_id)
     checkpoint = find_checkpoint(taken, options.which) if kind in OF_WEIGHTS else None
     images = partial(load_test_images, taken.config, data_dir=Path(os.environ.get("ALEXNET_DATA_DIR", "data")))
-    request = Request(kind, taken, checkpoint, picture=_picture(given, images))
-    request = replace(request, **given, image=given["image"].name if "image" in given else None)
+    request = replace(_with_picture(Request(kind, taken, checkpoint), given, images), **given)
     with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
 
         def progress(_done: int, _total: int, message: str) -> None:
@@ -111,15 +110,16 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"
 
 
-def _picture(given: dict[str, Any], images: Callable[[], ImageSet]) -> Image.Image | None:
-    """The picture that the flags name, if they do."""
+def _with_picture(request: Request, given: dict[str, Any], images: Callable[[], ImageSet]) -> Request:
+    """`request` for the picture that the flags name, if they do."""
     if "image" in given and "test_image" in given:
         raise ExportError("--image and --test-image both name a picture: give one of them.")
     if "image" in given:
-        return open_image(given["image"])
+        return replace(request, picture=open_image(given["image"]), picture_name=given["image"].name)
     if "test_image" not in given:
-        return None
+        return request
     found, number = images(), given["test_image"]
     if not 0 <= number < len(found):
         raise ExportError(f"There is no test image {number}: the test set has 0 to {len(found) - 1:,}.")
-    return Image.fromarray(found.image(number))
+    name = f"{'synthetic ' if found.synthetic else ''}test image {number:,}"
+    return replace(request, picture=Image.fromarray(found.image(number)), picture_name=name)

@@ -50,7 +50,7 @@ def described(checkpoint: Checkpoint) -> str:
 
 
 def maps_sheet(levels: Levels, side: int = _SIDE) -> Image.Image:
-    """All channels in colour, thin lines between, enlarged without smoothing to at least `side` pixels of width: RGB."""
+    """All channels in colour, thin lines between, enlarged without smoothing to at least `side` pixels' width: RGB."""
     count, height, width = levels.pixels.shape
     columns = sheet_columns(count)
     rows, factor = math.ceil(count / columns), max(1, math.ceil(side / (columns * width)))

@@ -41,7 +41,7 @@ CHOICES: dict[Kind, tuple[str, ...]] = {
 }
 SUFFIXES: dict[Kind, str] = {
     "png": ".png", "npz": ".npz", "csv": ".csv", "weights": ".safetensors", "onnx": ".onnx", "tensorboard": ".zip",
-    "report": ".html", "animation": ".webp",
+    "report": ".html", "animation": ".gif",
 }  # fmt: skip
 OF_WEIGHTS: tuple[Kind, ...] = ("png", "npz", "weights", "onnx", "report")  # these look at a checkpoint
 
@@ -52,8 +52,8 @@ class Request:
 
     checkpoint: None only for what is not OF_WEIGHTS. layer: default conv1, of npz all. stage: default relu, of npz all.
     greatest: value at the end of a fixed colour scale. filters: conv1's filters instead of feature maps.
-    pinned: a position among the run's pinned images. image: a file's name, or test_image: a number, say which picture
-    it is; picture: the picture itself, by default the photograph that comes with the project.
+    pinned: the number of one of the run's pinned test images. picture: by default the photograph that comes with the
+    project; image, the name of its file, or test_image, its number, say where it comes from.
     """
 
     kind: Kind
@@ -65,26 +65,23 @@ class Request:
     greatest: float | None = None
     filters: bool = False
     table: Table = "epochs"
-    pinned: int = 0
+    pinned: int | None = None
     image: str | None = None
     test_image: int | None = None
     picture: Image.Image | None = None
-
-    @property
-    def picture_name(self) -> str:
-        if self.test_image is not None:
-            return f"test image {self.test_image:,}"
-        return self.image or "the example photograph"
+    picture_name: str = "the example photograph"
 
     @property
     def file_name(self) -> str:
         """A name to save it under."""
-        parts: list[str] = [self.run.id, "" if self.checkpoint is None else f"step-{self.checkpoint.step}"]
+        parts = [self.run.id]
+        if self.checkpoint is not None and self.kind in OF_WEIGHTS:
+            parts.append(f"step-{self.checkpoint.step}")
         if self.kind == "png":
             parts += ["conv1-filters"] if self.filters else [self.layer or "conv1", self.stage or "relu"]
         else:
             parts += [{"npz": "activations", "csv": self.table}.get(self.kind, self.kind)]
-        return "-".join(filter(None, parts)) + SUFFIXES[self.kind]
+        return "-".join(parts) + SUFFIXES[self.kind]
 
     def command(self, which: str = "best", runs_dir: Path = Path("checkpoints")) -> str:
         """The command line that does the same."""

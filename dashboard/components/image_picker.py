@@ -77,7 +77,7 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
         key="pin", help="The next run that you start keeps the feature maps of this image at each of its epochs.",
     )  # fmt: skip
     title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
-    return [Chosen(title, Image.fromarray(images.image(int(index))), images.label(int(index)))]
+    return [Chosen(title, Image.fromarray(images.image(int(index))), images.label(int(index)), int(index))]
 
 
 def _without_test_set(problem: CoreError) -> list[Chosen]:

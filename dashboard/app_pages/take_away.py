@@ -1,0 +1,109 @@
+"""Everything of a run as files that other programs open."""
+
+from dataclasses import replace
+from typing import get_args
+
+import streamlit as st
+
+from core.export.request import Kind, Request
+from core.export.tables import Table
+from core.inspection.feature_maps import STAGES, stages_of
+from core.model import CONV_LAYERS
+from core.runs.snapshots import snapshot_epochs
+from dashboard import snapshots, state
+from dashboard.components.channel_choice import pick_scale
+from dashboard.components.export_card import export_card
+from dashboard.components.image_picker import image_picker
+from dashboard.components.run_picker import checkpoint_picker
+from dashboard.images import Chosen
+
+_CARDS: dict[Kind, tuple[str, str]] = {
+    "report": (
+        "Report",
+        "One HTML file that opens anywhere, offline: settings, curves, confusion matrix, filters, feature maps of the "
+        "picture, the worst mistakes. About 5 MB, in some seconds.",
+    ),
+    "png": ("Picture", "The mosaic as PNG with a caption, for a slide or an exercise."),
+    "npz": ("Raw activations", "The numbers behind the mosaic, float32, for NumPy; to the bit what the pages show."),
+    "csv": ("Metrics", "Loss, accuracy and learning rate as a table, for a spreadsheet or pandas."),
+    "animation": ("Animation", "conv1's filters and a pinned image's feature maps over the epochs, as GIF."),
+    "tensorboard": ("TensorBoard", "Event files: curves, confusion matrix and filters over the steps, as a zip."),
+    "weights": (
+        "Weights",
+        "The state dict as safetensors, 233 MB. The server holds it in memory while you download; the command doesn't.",
+    ),
+    "onnx": (
+        "ONNX",
+        "The network for any runtime, pixels in, probabilities out, checked with onnxruntime: 233 MB, some seconds. "
+        "The server holds it in memory while you download; the command doesn't.",
+    ),
+}
+
+
+def pick_view(request: Request) -> Request:
+    """Layer, stage and colour scale of the picture, the activations and the animation."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        state.check_link(state.LAYER, CONV_LAYERS, "layer")
+        layer = st.segmented_control(
+            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
+        )
+        stages = stages_of(layer)
+        state.check_link(state.STAGE, stages, "stage")
+        state.keep_valid(state.STAGE, stages)
+        stage = st.segmented_control(
+            "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",
+            help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
+        )  # fmt: skip
+        scale, greatest = pick_scale()
+    return replace(request, layer=layer, stage=stage, scale=scale, greatest=greatest)
+
+
+@st.fragment
+def card(request: Request, which: str) -> None:
+    """One kind of file with its own choices; preparing it redraws only this."""
+    title, about = _CARDS[request.kind]
+    with st.container(border=True):
+        st.markdown(f"#### {title}")
+        st.caption(about)
+        if request.kind == "png" and st.toggle("conv1's filters instead", key=state.FILTERS):
+            request = replace(request, filters=True)
+        if request.kind == "npz" and st.toggle("All layers and stages", key=state.ALL_LAYERS):
+            request = replace(request, layer=None, stage=None)
+        if request.kind == "csv":
+            rows = st.segmented_control("Rows", get_args(Table), default="epochs", required=True, key=state.TABLE)
+            request = replace(request, table=rows)
+        if request.kind == "animation":
+            if not snapshot_epochs(request.run):
+                st.caption("This run kept no snapshots, so there is nothing to animate. A new run keeps them.")
+                return
+            request = replace(request, pinned=pick_pinned(request))
+        export_card(request, which)
+
+
+def pick_pinned(request: Request) -> int:
+    numbers = snapshots.pinned(request.run).numbers.tolist()
+    state.keep_valid(state.PINNED, numbers)
+    number: int = st.segmented_control(
+        "Pinned test image", numbers, default=numbers[0], required=True, key=state.PINNED, bind="query-params"
+    )
+    return number
+
+
+def with_picture(request: Request, image: Chosen) -> Request:
+    own = image.name if image.label is None else None
+    return replace(request, picture=image.picture, picture_name=image.name, image=own, test_image=image.number)
+
+
+st.title("Take it away")
+checkpoint = checkpoint_picker()
+if checkpoint is None:
+    st.stop()
+with st.container():  # a fixed place: widgets that move down the page lose their part of the address
+    images = image_picker(checkpoint.run.config)
+which = st.session_state[state.CHECKPOINT]
+request = pick_view(Request("report", checkpoint.run, checkpoint))
+if images:
+    request = with_picture(request, images[0])
+with st.grid(2, min_column_width=340):
+    for kind in _CARDS:
+        card(replace(request, kind=kind), which)
