@@ -41,11 +41,13 @@ def pick_view(pinned: Pinned, names: tuple[str, ...]) -> tuple[int, str, TimeSca
     return numbers.index(number), layer, scale
 
 
-def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: str, scale: TimeScale) -> None:
+def look(
+    run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: str, scale: TimeScale, is_ticking: bool
+) -> None:
     """The slider and what it drives."""
     try:
         epochs = snapshot_epochs(run)
-        epoch = time_slider(epochs, is_live=run.state.is_active)
+        epoch = time_slider(epochs, is_live=run.state.is_active, is_ticking=is_ticking)
         snapshot = snapshots.snapshot(run, epoch)
         num_channels = len(snapshots.maps(run, epoch, layer, image).values)
         state.check_link(state.CHANNEL, range(num_channels), "channel")
@@ -74,4 +76,4 @@ except CoreError as error:
 names = tuple(run.data["class_names"])
 view = pick_view(pinned, names)
 seconds = _PLAY_SECONDS if state.is_playing() else _WATCH_SECONDS if run.state.is_active else None
-st.fragment(look, run_every=seconds)(run, pinned, names, *view)
+st.fragment(look, run_every=seconds)(run, pinned, names, *view, state.is_playing())

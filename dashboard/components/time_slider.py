@@ -7,8 +7,13 @@ import streamlit as st
 from dashboard import state
 
 
-def time_slider(epochs: Sequence[int], *, is_live: bool) -> int:
-    """The epoch to show. While it plays, each call goes one further; the end stops it."""
+def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> int:
+    """The epoch to show. While it plays, each call goes one further; the end stops it.
+
+    is_ticking: whether the page calls this again and again. Only the page can start and stop that, so it is redrawn.
+    """
+    if state.is_playing() is not is_ticking:
+        st.rerun()
     state.check_link(state.EPOCH, epochs, "epoch")
     now = state.shown_epoch(epochs, is_live=is_live and not state.is_playing())
     if state.is_playing():
@@ -29,16 +34,13 @@ def time_slider(epochs: Sequence[int], *, is_live: bool) -> int:
 
 
 def _play_button(epochs: Sequence[int], now: int) -> None:
-    """A click redraws the page, for only that can start and stop the clock."""
     if state.is_playing():
-        clicked = st.button("Pause", icon=":material/pause:", key="pause", on_click=state.play, args=(False,))
+        st.button("Pause", icon=":material/pause:", key="pause", on_click=state.play, args=(False,))
     else:
-        clicked = st.button(
+        st.button(
             "Play", icon=":material/play_arrow:", key="play", on_click=_start, args=(epochs, now),
             disabled=len(epochs) < 2,
         )  # fmt: skip
-    if clicked:
-        st.rerun()
 
 
 def _start(epochs: Sequence[int], now: int) -> None:
