@@ -15,6 +15,7 @@ X_AXES = {"Step": "step", "Epoch": "epoch", "Time": "minutes"}
 X_TITLES = {"step": "Step", "epoch": "Epoch", "minutes": "Minutes"}
 _SMALL_POINTS = 400
 _ACCENT = "#0F8B8B"
+_MUTED = "#9AA5A5"
 
 
 def smooth(values: np.ndarray, amount: float) -> np.ndarray:
@@ -83,6 +84,28 @@ def probability_bars(prediction: Prediction, k: int, truth: str | None) -> go.Fi
         )
     )  # fmt: skip
     figure.update_layout(height=60 + 34 * len(top), margin={"l": 0, "r": 48, "t": 8, "b": 8}, showlegend=False)
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    return figure
+
+
+def paired_bars(before: Prediction, after: Prediction, truth: str | None, k: int = 5) -> go.Figure:
+    """The classes most probable before or after, a pair of bars each, the best on top; the true class is marked."""
+    order = np.argsort(-np.maximum(before.probabilities, after.probabilities), kind="stable")[:k][::-1]
+    names = [f"<b>{name}</b> (true)" if name == truth else name for name in (before.class_names[i] for i in order)]
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=prediction.probabilities[order], y=names, name=name, orientation="h", marker_color=color,
+                texttemplate="%{x:.1%}", textposition="outside", cliponaxis=False,
+                hovertemplate=f"%{{y}}, {name}: %{{x:.2%}}<extra></extra>",
+            )
+            for name, prediction, color in (("now", after, _ACCENT), ("before", before, _MUTED))
+        ]
+    )  # fmt: skip
+    figure.update_layout(
+        height=70 + 46 * len(names), margin={"l": 0, "r": 48, "t": 8, "b": 8}, bargap=0.25,
+        legend={"orientation": "h", "traceorder": "reversed", "y": 1.02, "yanchor": "bottom"},
+    )  # fmt: skip
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     return figure
 

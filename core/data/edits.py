@@ -15,11 +15,11 @@ LIMITS: dict[str, tuple[int, int]] = {
     "shift_y": (-50, 50),
     "rotate": (-180, 180),
     "cover_size": (0, 100),
-    "cover_x": (0, 100),
-    "cover_y": (0, 100),
+    "cover_x": (-50, 50),
+    "cover_y": (-50, 50),
     "hue": (-180, 180),
-    "brightness": (0, 200),
-    "contrast": (0, 200),
+    "brightness": (-100, 100),
+    "contrast": (-100, 100),
 }
 
 _GREY = (128, 128, 128)  # near the mean of natural pictures: after normalisation about 0
@@ -28,12 +28,12 @@ _LARGEST = 1024  # pixels a side that are worked on: a network sees at most 227
 
 @dataclass(frozen=True)
 class Edits:
-    """What to change, in whole numbers; the defaults change nothing.
+    """What to change, in whole numbers; 0 changes nothing.
 
     shift_x, shift_y: to the right and down, in per cent of the side. rotate: counter-clockwise, degrees.
-    mirror: left to right. cover_size: side of a grey square, in per cent of the picture's; cover_x, cover_y: where its
-    centre lies, in per cent from the left and from the top. grey: without colour. hue: turn of the colour circle,
-    degrees. brightness, contrast: in per cent, 100 being as it is. Raises ImageError beyond LIMITS.
+    mirror: left to right. cover_size: side of a grey square, in per cent of the picture's; cover_x, cover_y: how far to
+    the right of the middle and below it its centre lies, in the same unit. grey: without colour. hue: turn of the
+    colour circle, degrees. brightness, contrast: more or less, in per cent. Raises ImageError beyond LIMITS.
     """
 
     shift_x: int = 0
@@ -41,12 +41,12 @@ class Edits:
     rotate: int = 0
     mirror: bool = False
     cover_size: int = 0
-    cover_x: int = 50
-    cover_y: int = 50
+    cover_x: int = 0
+    cover_y: int = 0
     grey: bool = False
     hue: int = 0
-    brightness: int = 100
-    contrast: int = 100
+    brightness: int = 0
+    contrast: int = 0
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():
@@ -70,7 +70,7 @@ def edit(picture: Image.Image, edits: Edits) -> Image.Image:
     moved = Image.new("RGB", image.size, _GREY)
     moved.paste(image, (_share(edits.shift_x, side), _share(edits.shift_y, side)))
     covered = _share(edits.cover_size, side)
-    left, top = (_share(centre, side) - covered // 2 for centre in (edits.cover_x, edits.cover_y))
+    left, top = (_share(50 + away, side) - covered // 2 for away in (edits.cover_x, edits.cover_y))
     moved.paste(_GREY, (left, top, left + covered, top + covered))
     return moved
 
@@ -82,10 +82,10 @@ def _recoloured(image: Image.Image, edits: Edits) -> Image.Image:
         image = Image.merge("HSV", (hue.point(lambda h: (h + turn) % 256), saturation, value)).convert("RGB")
     if edits.grey:
         image = ImageOps.grayscale(image).convert("RGB")
-    if edits.brightness != 100:
-        image = ImageEnhance.Brightness(image).enhance(edits.brightness / 100)
-    if edits.contrast != 100:
-        image = ImageEnhance.Contrast(image).enhance(edits.contrast / 100)
+    if edits.brightness:
+        image = ImageEnhance.Brightness(image).enhance(1 + edits.brightness / 100)
+    if edits.contrast:
+        image = ImageEnhance.Contrast(image).enhance(1 + edits.contrast / 100)
     return image
 
 

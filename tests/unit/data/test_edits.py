@@ -51,9 +51,9 @@ def test_a_shift_moves_pixels_and_leaves_grey_behind(x: int, y: int) -> None:
 def test_the_cover_is_a_grey_square_around_its_centre() -> None:
     expected = PIXELS.copy()
     expected[4:12, 20:28] = GREY
-    assert np.array_equal(edited(cover_size=25, cover_x=75, cover_y=25), expected)
+    assert np.array_equal(edited(cover_size=25, cover_x=25, cover_y=-25), expected)
     assert (edited(cover_size=100) == GREY).all()
-    corner = edited(cover_size=50, cover_x=0, cover_y=100)
+    corner = edited(cover_size=50, cover_x=-50, cover_y=50)
     assert (corner[24:, :8] == GREY).all()
     assert np.array_equal(corner[:24], PIXELS[:24])
 
@@ -87,14 +87,14 @@ def test_hue_turns_red_by_a_third_into_green_and_back() -> None:
 
 
 def test_brightness_and_contrast_scale_the_pixels() -> None:
-    assert (edited(brightness=0) == 0).all()
-    assert abs(edited(brightness=50).astype(int) - PIXELS // 2).max() <= 1
-    assert np.ptp(edited(contrast=0)) == 0
-    assert edited(contrast=200).std() > PIXELS.std()
+    assert (edited(brightness=-100) == 0).all()
+    assert abs(edited(brightness=-50).astype(int) - PIXELS // 2).max() <= 1
+    assert np.ptp(edited(contrast=-100)) == 0
+    assert edited(contrast=100).std() > PIXELS.std()
 
 
 def test_colours_change_first_so_that_what_is_brought_in_stays_grey() -> None:
-    assert (edited(shift_x=50, brightness=200, hue=90)[:, :16] == GREY).all()
+    assert (edited(shift_x=50, brightness=100, hue=90)[:, :16] == GREY).all()
 
 
 @pytest.mark.parametrize("name", LIMITS)

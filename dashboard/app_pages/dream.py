@@ -1,0 +1,85 @@
+"""What does a channel or a class look for? A picture climbs from noise to what raises it most."""
+
+import io
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.errors import CoreError
+from core.inspection.maximization import Channel, Goal
+from core.runs.checkpoints import Checkpoint
+from dashboard import cache, experiments, state
+from dashboard.components.goal_picker import effort_picker, goal_picker
+from dashboard.components.run_picker import checkpoint_picker
+from dashboard.components.status import error_box
+from dashboard.images import Chosen
+
+_WIDTH = 454  # pixels
+_DRAWN_EVERY = 8  # steps
+
+
+def climb(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> None:
+    """Draws while it works. Any click ends it here: Streamlit raises out of the next drawing."""
+    bar, canvas = st.progress(0.0, "Starting from noise"), st.empty()
+
+    def on_step(done: int, total: int, pixels: np.ndarray) -> None:
+        state.keep_dream((checkpoint.fingerprint, goal, seed, steps), done, pixels)
+        bar.progress(done / total, f"Step {done} of {total}")
+        if done % _DRAWN_EVERY == 0:
+            canvas.image(pixels, width=_WIDTH, alt=f"The picture after {done} steps")
+
+    try:
+        experiments.compute_dream(checkpoint, goal, seed, steps, on_step)
+    except CoreError as error:
+        error_box(error)
+        return
+    st.rerun()
+
+
+def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str) -> None:
+    """The picture, how far it meets the goal, and what test images reach."""
+    left, right = st.columns([3, 2])
+    left.image(picture, width=_WIDTH, alt=f"A picture that raises {name}")
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    with right:
+        reached = experiments.strength(checkpoint, goal, picture)
+        what = "its mean activation" if isinstance(goal, Channel) else "the log of its odds against all other classes"
+        st.metric(name, f"{reached:.3g}", help=f"With this picture, {what}.")
+        try:
+            usual = experiments.usual_strength(checkpoint, goal)
+            st.caption(f"{len(usual)} test images: {usual.mean():.3g} on average, {usual.max():.3g} at most.")
+        except CoreError as error:
+            st.caption(f"No test images to compare with. {error}")
+        (label, probability), *_ = cache.predictions(checkpoint, [Chosen(name, picture)])[0].top(1)
+        st.caption(f"The network takes the picture for: **{label}**, {probability:.1%}.")
+        st.download_button(
+            "Download as PNG", buffer.getvalue(), f"{checkpoint.run.id} {name}.png", "image/png",
+            icon=":material/download:", key="download_dream", on_click="ignore",
+        )  # fmt: skip
+
+
+st.title("What it looks for")
+checkpoint = checkpoint_picker()
+if checkpoint is None:
+    st.stop()
+goal = goal_picker(checkpoint)
+seed, steps = effort_picker()
+name = f"{goal.layer} channel {goal.channel}" if isinstance(goal, Channel) else checkpoint.class_names[goal.index]
+slot = st.empty()
+pressed = slot.button("Let it climb from noise", icon=":material/landscape:", type="primary", key="climb")
+st.caption(f"Seeks a picture that raises {name}, step by step up the gradient, at the resolution it was trained on.")
+if pressed:
+    slot.button("Cancel", icon=":material/cancel:", key="cancel_climb")
+    climb(checkpoint, goal, seed, steps)
+try:
+    found = experiments.dream(checkpoint, goal, seed, steps)
+    kept = state.kept_dream((checkpoint.fingerprint, goal, seed, steps))
+    if found is None and kept is not None:
+        st.caption(f"Cancelled after {kept[0]} of {steps} steps.")
+        found = Image.fromarray(kept[1])
+    if found is not None:
+        show(checkpoint, goal, found, name)
+except CoreError as error:
+    error_box(error)

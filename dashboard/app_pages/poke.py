@@ -1,0 +1,95 @@
+"""Switch channels off and change the picture: the probabilities and the accuracy on a sample move along."""
+
+import numpy as np
+import streamlit as st
+
+from core.data.edits import Edits, edit
+from core.errors import CoreError
+from core.prediction import Prediction
+from core.runs.checkpoints import Checkpoint
+from dashboard import cache, charts, experiments
+from dashboard.components.channels_off import channels_off, ranking
+from dashboard.components.counting import counting
+from dashboard.components.image_picker import image_picker
+from dashboard.components.picture_edits import picture_edits
+from dashboard.components.run_picker import checkpoint_picker
+from dashboard.components.status import error_box
+from dashboard.images import Chosen
+
+
+@st.fragment
+def poke(checkpoint: Checkpoint, image: Chosen) -> None:
+    """Results above, what causes them below; a change redraws only this."""
+    pictures, probabilities = st.columns([2, 3])
+    left, right = st.columns(2)
+    with left:
+        st.markdown("#### Change the picture")
+        edits = picture_edits()
+    changed = image if edits == Edits() else Chosen(f"{image.name}, changed", edit(image.picture, edits), image.label)
+    with right:
+        st.markdown("#### Switch channels off")
+        layer, channels = channels_off(checkpoint, changed)
+    try:
+        before = experiments.without(checkpoint, image, {})
+        after = experiments.without(checkpoint, changed, {layer: channels})
+    except CoreError as error:
+        error_box(error)
+        return
+    with pictures:
+        show_pictures(checkpoint, changed)
+    with probabilities:
+        show_probabilities(before, after, image.label)
+        show_accuracy(checkpoint, layer, channels)
+    with right:
+        ranking(checkpoint, changed, layer)
+
+
+def show_pictures(checkpoint: Checkpoint, image: Chosen) -> None:
+    left, right = st.columns(2, wrap=False)
+    left.image(image.enlarged(), caption=image.name, alt=f"The picture: {image.name}", width="stretch")
+    right.image(
+        cache.seen_by_network(checkpoint, image), caption="What the network sees", width="stretch",
+        alt="The picture after cutting, scaling and stretching to 227 × 227",
+    )  # fmt: skip
+
+
+def show_probabilities(before: Prediction, after: Prediction, truth: str | None) -> None:
+    said = [f"{prediction.label} · {prediction.top(1)[0][1]:.1%}" for prediction in (before, after)]
+    st.markdown(f"### {said[1]}" if said[0] == said[1] else f"### {said[0]} → {said[1]}")
+    st.plotly_chart(
+        charts.paired_bars(before, after, truth), key="probabilities", config={"displayModeBar": False},
+        alt=f"Before: {said[0]}. Now: {said[1]}.",
+    )  # fmt: skip
+
+
+def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> None:
+    """On a sample of the test images, once the button was pressed for these channels."""
+    pressed = st.button(
+        f"Measure the accuracy on {experiments.SAMPLE} test images", icon=":material/speed:", key="measure",
+        help="As many of each class, unchanged. Chance alone moves such an accuracy by about 3 points.",
+    )  # fmt: skip
+    try:
+        if pressed:
+            for part in ((), channels):
+                with counting(f"images, {len(part)} channels off") as on_batch:
+                    experiments.measure_accuracy(checkpoint, layer, part, on_batch)
+    except CoreError as error:
+        error_box(error)
+        return
+    whole, now = (experiments.sample_accuracy(checkpoint, layer, part) for part in ((), channels))
+    if whole is None or now is None:
+        return
+    loss = whole.per_class - now.per_class
+    worst = int(np.nanargmax(loss))
+    hit = f", most for {checkpoint.class_names[worst]} ({whole.per_class[worst]:.0%} → {now.per_class[worst]:.0%})"
+    st.caption(f"Accuracy on the sample **{whole.overall:.1%} → {now.overall:.1%}**{hit if loss[worst] > 0 else ''}.")
+
+
+st.title("Poke it")
+checkpoint = checkpoint_picker()
+if checkpoint is None:
+    st.stop()
+with st.container():  # a fixed place: widgets that move down the page lose their part of the address
+    images = image_picker(checkpoint.run.config)
+if images:
+    poke(checkpoint, images[0])

@@ -1,0 +1,56 @@
+"""Choose what a picture is to climb to: a channel or a class; and from which noise, for how long."""
+
+import streamlit as st
+
+from core.inspection.ablation import num_channels
+from core.inspection.maximization import STEPS, Channel, Class, Goal
+from core.model import CONV_LAYERS
+from core.runs.checkpoints import Checkpoint
+from dashboard import state
+
+_KINDS = ("channel", "class")
+_STEPS = (32, 64, 128, 256)
+_SEEDS = 1000
+
+
+def goal_picker(checkpoint: Checkpoint) -> Goal:
+    """What is not chosen from is disabled, not hidden: a widget keeps its part of the address while it is drawn."""
+    names = checkpoint.class_names
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        state.check_link(state.GOAL, _KINDS, "kind of goal")
+        kind = st.segmented_control(
+            "Goal", _KINDS, default="channel", required=True, key=state.GOAL, bind="query-params"
+        )
+        state.check_link(state.LAYER, CONV_LAYERS, "layer")
+        layer = st.segmented_control(
+            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params",
+            disabled=kind != "channel",
+        )  # fmt: skip
+        count = num_channels(layer)
+        state.check_link(state.CHANNEL, range(count), "channel")
+        state.keep_below(state.CHANNEL, count)
+        channel = st.number_input(
+            f"Channel, 0 to {count - 1}", 0, count - 1, step=1, key=state.CHANNEL, bind="query-params", width=160,
+            disabled=kind != "channel",
+        )  # fmt: skip
+        state.check_link(state.GOAL_CLASS, names, "class")
+        state.keep_valid(state.GOAL_CLASS, names)
+        name = st.selectbox(
+            "Class", names, key=state.GOAL_CLASS, bind="query-params", width=180, disabled=kind != "class"
+        )
+    return Channel(layer, int(channel)) if kind == "channel" else Class(names.index(name))
+
+
+def effort_picker() -> tuple[int, int]:
+    """Seed and number of steps."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        state.check_link(state.SEED, range(_SEEDS), "seed")
+        seed = st.number_input(
+            "Seed", 0, _SEEDS - 1, step=1, key=state.SEED, bind="query-params", width=120,
+            help="Another seed starts from other noise and finds another picture.",
+        )  # fmt: skip
+        state.check_link(state.STEPS, _STEPS, "number of steps")
+        steps = st.segmented_control(
+            "Steps", _STEPS, default=STEPS, required=True, key=state.STEPS, bind="query-params"
+        )
+    return int(seed), steps

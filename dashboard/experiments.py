@@ -1,0 +1,104 @@
+"""What all viewers share of the experiments on a network: channels switched off, pictures climbed to; bounded."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core.data.images import ImageSet, balanced_limit
+from core.inspection.ablation import (
+    Accuracy,
+    Halfway,
+    Off,
+    accuracy_without,
+    go_halfway,
+    predict_without,
+    single_ablations,
+)
+from core.inspection.maximization import Goal, OnStep, maximize, response
+from core.prediction import Prediction
+from core.runs.checkpoints import Checkpoint
+from dashboard import cache
+from dashboard.images import Chosen
+
+SAMPLE = 200  # test images, as many of each class
+
+OnBatch = Callable[[int, int], None]
+
+
+def without(checkpoint: Checkpoint, image: Chosen, off: Off) -> Prediction:
+    """What the checkpoint says of a picture with these channels off. Raises CheckpointError, InspectionError."""
+    return predict_without(_model(checkpoint), image.picture, off)
+
+
+def effects(checkpoint: Checkpoint, image: Chosen, layer: str) -> np.ndarray | None:
+    """The probabilities with each channel alone switched off, channels × classes; None where not computed yet."""
+    return _kept("effects", checkpoint.fingerprint, image.fingerprint, layer).get("found")
+
+
+def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch: OnBatch) -> None:
+    """Compute them, which takes seconds. Raises CheckpointError."""
+    found = single_ablations(_model(checkpoint), image.picture, layer, on_batch)
+    _kept("effects", checkpoint.fingerprint, image.fingerprint, layer)["found"] = found
+
+
+def sample_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> Accuracy | None:
+    """On a sample of the test images, with these channels off; None where not measured yet."""
+    return _kept("accuracy", checkpoint.fingerprint, layer if channels else "", channels).get("found")
+
+
+def measure_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...], on_batch: OnBatch) -> None:
+    """Measure it where it isn't known; a second or two. Raises CheckpointError, DataError, InspectionError."""
+    if sample_accuracy(checkpoint, layer, channels) is not None:
+        return
+    halfway = _halfway(checkpoint.fingerprint, layer, checkpoint)
+    found = accuracy_without(_model(checkpoint), halfway, channels, on_batch)
+    _kept("accuracy", checkpoint.fingerprint, layer if channels else "", channels)["found"] = found
+
+
+@st.cache_resource(max_entries=1, show_spinner="Bringing the test images to the layer")
+def _halfway(weights: str, layer: str, _checkpoint: Checkpoint) -> Halfway:  # noqa: ARG001 - the key
+    return go_halfway(_model(_checkpoint), _sample(_checkpoint), layer)
+
+
+def dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> Image.Image | None:
+    """The picture that raises `goal`, 227 × 227; None where not computed yet."""
+    return _kept("dream", checkpoint.fingerprint, goal, seed, steps).get("found")
+
+
+def compute_dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int, on_step: OnStep) -> None:
+    """Compute it, which takes seconds. Raises CheckpointError, InspectionError, and what on_step raises."""
+    found = maximize(_model(checkpoint), goal, on_step, steps=steps, seed=seed)
+    _kept("dream", checkpoint.fingerprint, goal, seed, steps)["found"] = Image.fromarray(found)
+
+
+def strength(checkpoint: Checkpoint, goal: Goal, picture: Image.Image) -> float:
+    """How far a picture of 227 × 227 pixels meets `goal`. Raises CheckpointError, InspectionError."""
+    return float(response(_model(checkpoint), goal, np.asarray(picture)[None])[0])
+
+
+def usual_strength(checkpoint: Checkpoint, goal: Goal) -> np.ndarray:
+    """How far each of a sample of test images meets `goal`. Raises CheckpointError, DataError, InspectionError."""
+    return _usual_strength(checkpoint.fingerprint, goal, checkpoint)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Comparing with test images")
+def _usual_strength(weights: str, goal: Goal, _checkpoint: Checkpoint) -> np.ndarray:  # noqa: ARG001 - the key
+    images = _sample(_checkpoint)
+    return response(_model(_checkpoint), goal, np.stack([images.image(i) for i in range(len(images))]))
+
+
+def _model(checkpoint: Checkpoint) -> Any:
+    return cache._model(checkpoint.fingerprint, checkpoint)
+
+
+def _sample(checkpoint: Checkpoint) -> ImageSet:
+    return balanced_limit(cache.test_images(checkpoint.run.config), SAMPLE, seed=0)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _kept(*key: Any) -> dict[str, Any]:  # noqa: ARG001
+    """A place for what is computed with progress: a cached function can't draw while it works."""
+    return {}
