@@ -207,6 +207,13 @@ def choose(key: str, value: int | str | None) -> None:
     """Set a choice from a click; None leaves it as it is."""
     if value is not None:
         st.session_state[key] = value
+    if key == IMAGE_INDEX:
+        back_to_test_set()
+
+
+def back_to_test_set() -> None:
+    """Whoever chose a test image by its number wants to see it on the other pages, not an upload."""
+    st.session_state.pop(IMAGE_SOURCE, None)
 
 
 def choose_cell(true: str, predicted: str) -> None:

@@ -22,7 +22,11 @@ _AT_ONCE = 500  # images that are judged without being asked: about a second
 _TOP = 5
 _SURE = 0.9
 _OPACITY = 0.55
-_PAGES = (("feature_maps", "Its feature maps", "grid_view"), ("walkthrough", "The arithmetic", "footprint"))
+_PAGES = (
+    ("why", "Why this class", "ads_click"),
+    ("feature_maps", "Its feature maps", "grid_view"),
+    ("walkthrough", "Its arithmetic", "footprint"),
+)
 _PLAIN = {"displayModeBar": False}
 
 
@@ -108,7 +112,7 @@ def pick_image(judged: Judged) -> int:
     return int(
         st.number_input(
             f"{judged.name.capitalize()} image, 0 to {last:,}", 0, last, step=1, key=judged.key, bind="query-params",
-            width=200,
+            width=200, on_change=state.back_to_test_set,
         )
     )  # fmt: skip
 
