@@ -19,7 +19,7 @@ from core.prediction import private_view
 
 Method = Literal["grad-cam", "saliency", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 
 SQUARE = 31  # pixels, the side of what occlusion covers: four to five pixels of a CIFAR-10 image
 STRIDE = 14  # pixels between its 15 x 15 places, the last of which ends at the edge
