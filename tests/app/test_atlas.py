@@ -1,0 +1,64 @@
+"""The channel atlas as viewers share it: computed once, kept beside the weights, and ignored where it doesn't fit."""
+
+import dataclasses
+
+import pytest
+
+from core.inspection.atlas import Atlas
+from core.runs.checkpoints import find_checkpoint
+from dashboard import cache
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept():
+    cache._kept_atlas.clear()
+    yield
+    cache._kept_atlas.clear()
+    cache._model.clear()
+
+
+@pytest.fixture
+def checkpoint(write_run, trained_run, tiny_config, data_dir, monkeypatch):
+    """Of a run of its own, whose weights are `trained_run`'s."""
+    monkeypatch.setenv("ALEXNET_DATA_DIR", str(data_dir))
+    return find_checkpoint(write_run("own", weights_of=trained_run, settings=tiny_config().model_dump()))
+
+
+def test_it_is_computed_once_for_all_and_kept_beside_the_weights(checkpoint):
+    assert cache.atlas(checkpoint) is None
+    heard = []
+    cache.compute_atlas(checkpoint, heard.append)
+    found = cache.atlas(checkpoint)
+    assert heard == [6]
+    assert found.num_images == 6
+    assert sum(len(layer.active) for layer in found.layers.values()) == 1376
+    assert cache.atlas(checkpoint) is found
+    cache._kept_atlas.clear()
+    again = cache.atlas(checkpoint)
+    assert again is not found
+    assert again.images == found.images
+    assert (checkpoint.run.path / "derived" / f"{checkpoint.name}-{checkpoint.fingerprint[:8]}" / "atlas.npz").is_file()
+
+
+@pytest.mark.parametrize("change", [{"images": "0" * 16}, {"class_names": ("a", "b")}])
+def test_one_of_other_images_or_classes_is_ignored(checkpoint, change):
+    cache.compute_atlas(checkpoint, lambda _done: None)
+    path = checkpoint.derived("atlas.npz")
+    dataclasses.replace(Atlas.load(path), **change).save(path)
+    cache._kept_atlas.clear()
+    assert cache.atlas(checkpoint) is None
+
+
+def test_it_is_shown_where_the_images_are_gone(checkpoint, write_run, trained_run, tiny_config, tmp_path):
+    cache.compute_atlas(checkpoint, lambda _done: None)
+    cache._kept_atlas.clear()
+    settings = tiny_config(data_dir=tmp_path / "gone").model_dump()
+    gone = find_checkpoint(write_run("gone", weights_of=trained_run, settings=settings))
+    Atlas.load(checkpoint.derived("atlas.npz")).save(gone.derived("atlas.npz"))
+    assert cache.atlas(gone) is not None
+
+
+def test_where_it_cannot_be_written_it_is_shown_all_the_same(checkpoint):
+    (checkpoint.run.path / "derived").touch()  # a file where the folder would be
+    cache.compute_atlas(checkpoint, lambda _done: None)
+    assert cache.atlas(checkpoint) is not None
