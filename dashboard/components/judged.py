@@ -152,7 +152,8 @@ def _details(checkpoint: Checkpoint, judged: Judged, index: int, truth: str, gue
     verdict = ":green[:material/check: correct]" if truth == guess else f":red[:material/close: taken for {guess}]"
     share = float(outcomes.probabilities[index, outcomes.labels[index]])
     st.markdown(f"#### {image.name.capitalize()}: {truth} {verdict}")
-    st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {truth} a probability of {share:.1%}.")
+    whose = "" if judged.name == TEST else " Grad-CAM looks into the chosen checkpoint, the rest is as recorded then."
+    st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {truth} a probability of {share:.1%}.{whose}")
     pictures, bars = st.columns([3, 2])
     with pictures, st.grid(3, min_column_width=110):
         st.image(image.enlarged(), caption="The picture, pixel by pixel", width="stretch", alt=f"A {truth}")
