@@ -15,7 +15,7 @@ from core.history import History, read_history
 from core.inspection.atlas import Atlas, LayerAtlas
 from core.inspection.atlas import compute_atlas as inspect_channels
 from core.inspection.attribution import Attribution, Method, Progress, attribute
-from core.inspection.feature_maps import FeatureMaps, feature_maps
+from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_weights
 from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
 from core.inspection.patches import top_patches
@@ -117,7 +117,12 @@ def predictions(checkpoint: Checkpoint, images: list[Chosen]) -> list[Prediction
 
 def seen_by_network(checkpoint: Checkpoint, image: Chosen) -> np.ndarray:
     """The 227 × 227 pixels that the network gets of a picture."""
-    return network_input(image.picture, checkpoint.input_spec)
+    return _seen_by_network(checkpoint.fingerprint, image.fingerprint, checkpoint, image)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _seen_by_network(weights: str, pixels: str, _checkpoint: Checkpoint, _image: Chosen) -> np.ndarray:  # noqa: ARG001
+    return network_input(_image.picture, _checkpoint.input_spec)
 
 
 def maps(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str) -> FeatureMaps:
@@ -134,7 +139,8 @@ def _maps(
     _checkpoint: Checkpoint,
     _image: Chosen,
 ) -> FeatureMaps:
-    return feature_maps(_model(_checkpoint.fingerprint, _checkpoint), _image.picture, layer, stage)
+    # One pass gives all layers: the next layer of an image that was looked at costs nothing.
+    return FeatureMaps(layer, stage, activations(_checkpoint, _image)[stage + layer.removeprefix("conv")])
 
 
 def levels(checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, scale: Scale, fixed: float | None) -> Levels:

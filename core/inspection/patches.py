@@ -54,6 +54,6 @@ def _patch(image: np.ndarray, box: Box) -> Image.Image:
     edges = [round((box.left - left) * zoom), round((box.top - top) * zoom)]
     edges += [round((box.right - left) * zoom) - 1, round((box.bottom - top) * zoom) - 1]
     draw = ImageDraw.Draw(tile)
-    draw.rectangle(edges, outline="black", width=3)  # white within black: seen on any picture
-    draw.rectangle([edges[0] + 1, edges[1] + 1, edges[2] - 1, edges[3] - 1], outline="white")
+    draw.rectangle(edges, outline="black", width=4)  # white within black: seen on any picture
+    draw.rectangle([edges[0] + 1, edges[1] + 1, edges[2] - 1, edges[3] - 1], outline="white", width=2)
     return tile

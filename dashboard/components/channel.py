@@ -58,16 +58,23 @@ def channel_view(
         on_pin=lambda: state.pin_unit(pinned_unit(state.UNIT_VIEW, len(values))),
         alt=f"The network's input, {image.name}, with the map over it",
     )  # fmt: skip
-    row = replace(maps, values=values[None]).statistics().iloc[0]
-    with st.grid(4, min_column_width=100):
-        for name in ("min", "mean", "max"):
-            st.metric(name.capitalize(), f"{row[name]:.3g}")
-        st.metric("Zeros", f"{row['zeros']:.0%}", help="Share of this map's values that are exactly 0.")
+    numbers, kernel = st.columns(2)
+    with numbers:
+        _statistics(replace(maps, values=values[None]))
+    with kernel:
+        _filter(checkpoint, maps.layer, channel)
     if atlas:
         atlas_entry(checkpoint, atlas, maps.layer, channel)
     else:
         offer_atlas(checkpoint)
-    _filter(checkpoint, maps.layer, channel)
+
+
+def _statistics(alone: FeatureMaps) -> None:
+    row = alone.statistics().iloc[0]
+    with st.grid(2, min_column_width=95):
+        for name in ("min", "mean", "max"):
+            st.metric(name.capitalize(), f"{row[name]:.3g}")
+        st.metric("Zeros", f"{row['zeros']:.0%}", help="Share of this map's values that are exactly 0.")
 
 
 def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:

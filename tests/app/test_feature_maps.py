@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import streamlit as st
 
 from core.data.sources import load_test_images
 from core.inspection.atlas import compute_atlas
@@ -29,6 +30,7 @@ def maps(open_page, trained_run):
 @pytest.fixture
 def own_run(write_run, trained_run, image_tree):
     """A run over the checkpoints of `trained_run` and its six test images, with a folder for what is derived."""
+    st.cache_resource.clear()  # the atlas that another test has left there for these weights
     return write_run("own", weights_of=trained_run, settings={"data_source": "folder", "data_dir": image_tree})
 
 
