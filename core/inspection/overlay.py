@@ -8,7 +8,7 @@ from PIL import Image
 from core.errors import InspectionError
 from core.inspection.mosaic import colormap
 
-_FULL_COLOR_PERCENTILE = 99.5  # of the absolute values: a few outliers must not pale all the rest
+_FULL_COLOR_PERCENTILE = 99  # of the absolute values: a few outliers must not pale all the rest
 
 
 def overlay(photo: np.ndarray, values: np.ndarray, opacity: float, *, signed: bool | None = None) -> Image.Image:
@@ -32,7 +32,7 @@ def overlay(photo: np.ndarray, values: np.ndarray, opacity: float, *, signed: bo
 
 
 def color_limit(values: np.ndarray) -> float:
-    """The value at the end of the colour scale: the 99.5th percentile of the absolute values, above 0."""
+    """The value at the end of the colour scale: the 99th percentile of the absolute values, above 0."""
     if not np.isfinite(values).all():
         raise InspectionError("The values to draw over the photo hold NaN or infinity: the network has diverged.")
     magnitude = np.abs(values)

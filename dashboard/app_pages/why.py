@@ -32,7 +32,7 @@ def pick_target(prediction: Prediction) -> int:
 def explain(checkpoint: Checkpoint, image: Chosen, prediction: Prediction) -> None:
     """Photo, probabilities and the four maps; another class or opacity redraws only this."""
     photo, choice, bars = st.columns([2, 3, 4])
-    truth = f", truly {image.label}" if image.label else ""
+    truth = f": {image.label}" if image.label else ""
     photo.image(
         cache.seen_by_network(checkpoint, image), caption=f"{image.name}{truth}", width="stretch",
         alt=f"What the network sees: {image.name}",

@@ -22,7 +22,8 @@ _WORDS: dict[Method, _Words] = {
     "grad-cam": _Words(
         "Grad-CAM",
         "Yellow where the channels of conv5 that raise the score are active.",
-        "It is coarse, 13 × 13 units stretched to the photo, and what speaks against the class is cut off.",
+        "It is coarse, 13 × 13 units stretched to the photo, and cuts off what speaks against the class. Zero padding "
+        "can light up its border.",
     ),
     "saliency": _Words(
         "Saliency",

@@ -18,7 +18,7 @@ def test_at_opacity_1_each_pixel_has_the_colour_of_its_value() -> None:
     shown = np.asarray(overlay(PHOTO, values, 1.0))
     level = np.round(255 * np.clip(values / color_limit(values), 0, 1)).astype(int)
     np.testing.assert_array_equal(shown, colormap("viridis")[level])
-    assert color_limit(values) == pytest.approx(0.995, abs=1e-3)
+    assert color_limit(values) == pytest.approx(0.99, abs=1e-3)
 
 
 def test_signed_values_are_blue_below_0_and_red_above() -> None:
