@@ -12,7 +12,7 @@ from core.inspection.feature_maps import STAGES
 from core.inspection.mosaic import Levels, colormap
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
-from dashboard.comparison import Drawn, comparison, drawn
+from dashboard.comparison import Drawn, comparison, drawn, prediction
 from dashboard.comparison_charts import paired_probabilities
 from dashboard.components.channel_choice import ColorScale, color_bar
 from dashboard.components.mosaic import mosaic, picked_channel
@@ -33,7 +33,7 @@ _NUMBERS = {
 
 def both_predictions(a: Checkpoint, b: Checkpoint, image: Chosen) -> None:
     """What each network sees, and what it takes it for. Raises CheckpointError."""
-    said = cache.predictions(a, [image])[0], cache.predictions(b, [image])[0]
+    said = prediction(a, image), prediction(b, image)
     words = [f"{name}: {found.label}, {found.probabilities.max():.1%}" for name, found in zip("AB", said, strict=True)]
     left, right = st.columns([1, 3], vertical_alignment="center")
     left.image(

@@ -232,7 +232,9 @@ def test_a_damaged_checkpoint_is_said_and_the_curves_stay(open_compare, write_ru
     (run.path / "checkpoints").unlink()
     (run.path / "checkpoints").mkdir()
     for manifest in (trained_run.path / "checkpoints").glob("*.json"):
-        shutil.copy(manifest, run.path / "checkpoints")
+        content = json.loads(manifest.read_text())
+        content["files"][f"{manifest.stem}.safetensors"]["sha256"] = "of a file that is gone"
+        (run.path / "checkpoints" / manifest.name).write_text(json.dumps(content))
     at = open_compare(two_runs, run="mine", run_b="bad")
     assert not at.exception
     assert "is missing" in at.error[0].value
