@@ -88,6 +88,18 @@ def keep_valid(key: str, options: Collection[object]) -> None:
         del st.session_state[key]
 
 
+def keep_first(key: str, options: Collection[str]) -> None:
+    """Choose the first option where neither the user nor the address has chosen one of them.
+
+    For a widget without a default of its own: a link must open the same when another option comes first one day.
+    """
+    if st.session_state.get(key, st.query_params.get(key)) not in options:
+        first = next(iter(options))
+        if key not in st.session_state:  # Streamlit tells the browser only of what changes after the first drawing
+            st.query_params[key] = first
+        st.session_state[key] = first
+
+
 def follow_default(key: str, default: object) -> None:
     """Set a choice not made yet to its default; later, one that still stands there moves with it.
 

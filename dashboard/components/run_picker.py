@@ -20,13 +20,13 @@ def checkpoint_picker() -> Checkpoint | None:
             return None
         choices = available(run)
         state.check_link(state.CHECKPOINT, choices, "checkpoint")
-        state.keep_valid(state.CHECKPOINT, choices)
+        state.keep_first(state.CHECKPOINT, choices)
         which = st.segmented_control(
-            "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", default=choices[0], required=True,
+            "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", required=True,
             help="best: the epoch with the highest validation accuracy; last: the latest saved weights.",
         )  # fmt: skip
     try:
-        checkpoint = find_checkpoint(run, which)
+        checkpoint = find_checkpoint(run, which or choices[0])
         st.caption(about(checkpoint))
     except CoreError as error:
         error_box(error)
@@ -41,9 +41,11 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
         _nothing_yet(otherwise)
         return None
     state.check_link(state.RUN, runs, "run")
-    state.keep_valid(state.RUN, runs)
-    # No format_func: the address carries what is shown, and a link should carry the plain name.
-    return runs[st.selectbox("Run", list(runs), key=state.RUN, bind="query-params", width=340)]
+    state.keep_first(state.RUN, runs)
+    # No format_func: the address carries what is shown, and a link should carry the plain name. No default, which the
+    # address would leave out: a link must open the same run when there are newer ones.
+    run_id = st.selectbox("Run", list(runs), index=None, key=state.RUN, bind="query-params", width=340)
+    return runs[run_id or next(iter(runs))]
 
 
 def about(checkpoint: Checkpoint) -> str:

@@ -2,20 +2,33 @@
 
 import pytest
 
-PAGES = ["train", "predict", "feature_maps", "architecture"]
-TITLES = ["Train", "Predict", "Feature maps", "Architecture"]
+PAGES = {
+    "train": "Train",
+    "predict": "Predict",
+    "feature_maps": "Feature maps",
+    "time_machine": "Time machine",
+    "why": "Why this class",
+    "mistakes": "Mistakes",
+    "walkthrough": "Walkthrough",
+    "compare": "Compare",
+    "poke": "Poke it",
+    "dream": "What it looks for",
+    "architecture": "Architecture",
+    "take_away": "Take it away",
+}
+LOOKING = [page for page in PAGES if page not in ("train", "time_machine", "architecture")]  # into a checkpoint
 
 
 @pytest.mark.parametrize("trained", [True, False])
 def test_every_page_opens_from_every_other(open_page, runs_dir, trained_run, trained):
     at = open_page(trained_run.path.parent if trained else runs_dir)
-    for page, title in [*zip(PAGES, TITLES, strict=True)] * 2:
+    for page, title in [*PAGES.items()] * 2:
         at.switch_page(f"app_pages/{page}.py").run()
         assert not at.exception, page
         assert at.title[0].value == title
 
 
-@pytest.mark.parametrize("page", ["predict", "feature_maps"])
+@pytest.mark.parametrize("page", LOOKING)
 def test_without_a_run_a_page_shows_the_way_to_one(open_page, runs_dir, said, page):
     at = open_page(runs_dir, page)
     assert not at.exception
@@ -37,7 +50,7 @@ def test_the_chosen_run_is_the_same_on_every_page(open_page, write_run, runs_dir
         write_run(run_id, end={"state": "stopped", "reason": ""}, weights_of=trained_run)
     at = open_page(runs_dir, "predict")
     at.selectbox(key="run").set_value("older").run()
-    for page in ("feature_maps", "predict"):
+    for page in LOOKING:
         at.switch_page(f"app_pages/{page}.py").run()
         assert not at.exception
         assert at.selectbox(key="run").value == "older", page
@@ -61,7 +74,7 @@ def test_a_run_whose_folder_was_deleted_gives_way_to_another(open_page, write_ru
     assert ("Watch the 2012 AlexNet learn" if page == "train" else "No trained network yet") in said(at)
 
 
-@pytest.mark.parametrize("page", ["predict", "feature_maps"])
+@pytest.mark.parametrize("page", LOOKING)
 def test_a_run_whose_settings_are_damaged_is_said_in_a_sentence(open_page, write_run, runs_dir, trained_run, page):
     run = write_run("bad", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
     (run.path / "config.json").write_text("{}")
@@ -85,6 +98,21 @@ def test_a_run_whose_settings_are_damaged_is_said_in_a_sentence(open_page, write
             "x": "nope",
             "from": "nope",
             "new_run": "x",
+        },
+        {
+            "epoch": "-1",
+            "pinned": "../../etc",
+            "row": "99",
+            "column": "x",
+            "target": "<b>",
+            "off": "1, a, 7-2",
+            "sort": "no",
+            "run_b": "../x",
+            "checkpoint_b": "no",
+            "true": "no",
+            "predicted": "no",
+            "set": "no",
+            "view": "no",
         },
     ],
 )

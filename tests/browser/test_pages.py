@@ -9,14 +9,29 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-PAGES = {"": "Runs", "predict": "What the network sees", "feature_maps": "channels of", "architecture": "Parameters"}
+PAGES = {
+    "": "Runs",
+    "predict": "What the network sees",
+    "feature_maps": "channels of",
+    "time_machine": "over time, on one scale",
+    "why": "Integrated gradients",
+    "mistakes": "Click a cell",
+    "walkthrough": "Where the value goes",
+    "compare": "Curves, results and settings",
+    "poke": "Switch channels off",
+    "dream": "Let it climb from noise",
+    "architecture": "Parameters",
+    "take_away": "TensorBoard",
+}
 
 
 def test_it_starts_from_another_folder_and_serves_only_this_machine(serve, window, trained_run, tmp_path: Path):
     server = serve(trained_run.path.parent, cwd=tmp_path)
     tabs = window()
     page = tabs.open(server.url)
-    for title in ("Predict", "Feature maps", "Architecture", "Train"):
+    for section, title in (("", "Predict"), ("Understand", "Mistakes"), ("Experiment", "Poke it"), ("", "Train")):
+        if section:
+            page.get_by_text(section, exact=True).click()
         page.get_by_role("link", name=title).click()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
     expect(page.locator(".st-key-status")).to_contain_text("Finished")
