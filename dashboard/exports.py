@@ -1,8 +1,10 @@
 """Files to take away: written once for all viewers, on disk, and only the latest few kept."""
 
+import atexit
 import hashlib
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import streamlit as st
@@ -16,29 +18,32 @@ _KEPT = 8  # files; the largest take 233 MB each
 
 
 @st.cache_resource(show_spinner=False)
-def _folder() -> "tempfile.TemporaryDirectory[str]":
-    """Emptied when the server ends."""
-    return tempfile.TemporaryDirectory(prefix="alexnet-live-")
+def folder() -> Path:
+    """Holds a folder a file; deleted when the server ends."""
+    path = Path(tempfile.mkdtemp(prefix="alexnet-live-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def place(request: Request) -> Path:
-    """Where the file of exactly this request lies once it is prepared, whoever asked for it."""
+    """Where the file of exactly this request lies once it is prepared, whoever asked for it.
+
+    Of a run that is still training it is good for a minute.
+    """
     run, checkpoint, picture = request.run, request.checkpoint, request.picture
-    parts: list[object] = [
-        request.command(),
-        request.picture_name,
-        None if picture is None else (picture.size, picture.tobytes()),
-    ]
-    parts.append(checkpoint.fingerprint if checkpoint and request.kind in OF_WEIGHTS else None)
+    parts: list[object] = [str(run.path), request.command(), request.picture_name]
+    parts.append(picture and (picture.size, picture.tobytes()))
+    if request.kind in OF_WEIGHTS:
+        parts.append(checkpoint and checkpoint.fingerprint)
     if request.kind in ("csv", "tensorboard", "report", "animation"):  # these grow with the run
-        parts.append((cache.metrics(run.path).poll(), run.state))
-    digest = hashlib.sha256(repr([str(run.path), *parts]).encode()).hexdigest()
-    return Path(_folder().name) / digest[:16] / request.file_name
+        state = run.state
+        parts.append((state, int(time.time() / 60) if state.is_active else cache.metrics(run.path).poll()))
+    return folder() / hashlib.sha256(repr(parts).encode()).hexdigest()[:16] / request.file_name
 
 
-def prepare(request: Request, progress: Progress) -> None:
-    """Write the file to its `place`. Raises CoreError."""
-    path, checkpoint = place(request), request.checkpoint
+def prepare(request: Request, path: Path, progress: Progress) -> None:
+    """Write the file to `path`, its `place`. Raises CoreError."""
+    checkpoint = request.checkpoint
     path.parent.mkdir(exist_ok=True)
 
     def model() -> AlexNet:
@@ -46,6 +51,6 @@ def prepare(request: Request, progress: Progress) -> None:
         return cache._model(checkpoint.fingerprint, checkpoint)
 
     fulfil(request, path, model=model, images=lambda: cache.test_images(request.run.config), progress=progress)
-    folders = sorted(Path(_folder().name).iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
-    for folder in folders[_KEPT:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    newest_first = sorted(folder().iterdir(), key=lambda made: made.stat().st_mtime, reverse=True)
+    for made in newest_first[_KEPT:]:
+        shutil.rmtree(made, ignore_errors=True)

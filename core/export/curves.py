@@ -13,6 +13,7 @@ from core.inspection.mosaic import colormap
 
 MAX_POINTS = 1500  # of a curve: more than a screen has pixels, and the file stays small
 _TRAIN, _VAL, _ACCENT = "#2b8cc4", "#e07b39", "#0f9b9b"  # told apart by most, on white and on black
+_LONGEST = 28  # letters of a class name on an axis
 _MOST_CLASSES, _MOST_NUMBERS = 100, 20  # that a confusion matrix is drawn for; that fit into its cells
 
 
@@ -57,7 +58,9 @@ def class_charts(counts: np.ndarray, names: Sequence[str]) -> str:
         "x": [float(share[i, i]) if totals[i] else None for i in range(len(names))], "texttemplate": "%{x:.0%}",
         "textposition": "outside", "hovertemplate": "%{y}: %{x:.1%}<extra></extra>",
     }  # fmt: skip
-    down = {"autorange": "reversed", "type": "category"}
+    short = [text(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…") for name in names]
+    labels = {"type": "category", "tickvals": shown, "ticktext": short}
+    down = {"autorange": "reversed", **labels}
     accuracy = chart(
         "classes", _classes_alt(share, totals, names), [bars],
         {"title": {"text": "Accuracy of each class", "x": 0}, "yaxis": down, "showlegend": False,
@@ -68,7 +71,7 @@ def class_charts(counts: np.ndarray, names: Sequence[str]) -> str:
     table = chart(
         "confusion", _confusion_alt(counts, names), [matrix],
         {"title": {"text": "Confusion matrix", "x": 0}, "yaxis": down | {"title": {"text": "True"}},
-         "xaxis": {"title": {"text": "Predicted"}, "type": "category"}}, height=height,
+         "xaxis": {"title": {"text": "Predicted"}, **labels}}, height=height,
     )  # fmt: skip
     return f'<div class="pair">{table}{accuracy}</div>'
 

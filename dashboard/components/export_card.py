@@ -1,6 +1,7 @@
 """A card that prepares one file and hands it over."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
 from core.export.request import Request
@@ -12,28 +13,22 @@ from dashboard.paths import ROOT, runs_dir
 def export_card(request: Request, which: str) -> None:
     """Prepare, then download, and the command that does the same."""
     path, key = exports.place(request), f"export_{request.kind}"
+    button, bar = st.empty(), st.empty()
+    if not path.is_file() and button.button("Prepare", key=key, icon=":material/package_2:"):
+        try:
+            exports.prepare(request, path, lambda done, total, text: _advance(bar, done, total, text))
+        except CoreError as error:
+            error_box(error)
+        bar.empty()
     if path.is_file():
-        st.download_button(
+        button.download_button(
             f"Download {_size(path.stat().st_size)}", path.read_bytes, path.name, key=f"{key}_download", type="primary",
             icon=":material/download:",
         )  # fmt: skip
-    elif st.button("Prepare", key=key, icon=":material/package_2:"):
-        _prepare(request)
     st.code(_command(request, which), language=None, wrap_lines=True)
 
 
-def _prepare(request: Request) -> None:
-    bar = st.progress(0.0, "Starting")
-    try:
-        exports.prepare(request, lambda done, total, text: _advance(bar, done, total, text))
-    except CoreError as error:
-        bar.empty()
-        error_box(error)
-        return
-    st.rerun(scope="fragment")
-
-
-def _advance(bar: st.delta_generator.DeltaGenerator, done: int, total: int, text: str) -> None:
+def _advance(bar: DeltaGenerator, done: int, total: int, text: str) -> None:
     bar.progress(done / max(total, 1), text)
 
 

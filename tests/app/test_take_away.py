@@ -1,0 +1,97 @@
+"""The Take it away page: a card an export, prepared when asked for, with the command that does the same."""
+
+from pathlib import Path
+
+import pytest
+
+from core.export.request import CHOICES
+from core.runs.snapshots import read_pinned
+from dashboard import exports
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_prepared():
+    exports.folder.clear()
+
+
+@pytest.fixture
+def cards(open_page, trained_run):
+    return lambda **address: open_page(trained_run.path.parent, "take_away", **address)
+
+
+def commands(at):
+    """The command of each card, by kind."""
+    return {code.value.split()[4]: code.value for code in at.code}
+
+
+def downloads(at):
+    """The label of each file that is ready, by kind."""
+    return {button.proto.id.rpartition("export_")[2].removesuffix("_download"): button.proto.label
+            for button in at.get("download_button")}  # fmt: skip
+
+
+def test_every_export_has_a_card_and_a_command(cards, trained_run):
+    at = cards(layer="conv3", stage="conv", image="4")
+    assert not at.exception
+    assert set(commands(at)) == set(CHOICES)
+    where = f"--run-id trained --runs-dir {trained_run.path.parent}"
+    assert commands(at)["png"].startswith(
+        f"python -m core export png {where} --layer conv3 --stage conv --test-image 4 "
+    )
+    assert f"--pinned {read_pinned(trained_run).numbers[0]} " in commands(at)["animation"]
+    assert "--which" not in commands(at)["onnx"]
+    at.segmented_control(key="checkpoint").set_value("last").run()
+    assert "--which last" in commands(at)["onnx"]
+    assert downloads(at) == {}, "nothing is made before it is asked for"
+
+
+@pytest.mark.parametrize("kind", ["csv", "png", "npz", "tensorboard", "animation", "report"])
+def test_a_file_is_prepared_and_handed_over(cards, kind):
+    at = cards()
+    at.button(key=f"export_{kind}").click().run()
+    assert not at.exception
+    assert not at.error
+    assert downloads(at)[kind].startswith("Download ")
+    assert downloads(cards())[kind] == downloads(at)[kind], "another viewer finds it ready"
+
+
+def test_a_choice_of_a_card_is_another_file(cards):
+    at = cards()
+    at.button(key="export_csv").click().run()
+    assert "csv" in downloads(at)
+    at.segmented_control(key="table").set_value("steps").run()
+    assert "csv" not in downloads(at)
+    assert "--table steps" in commands(at)["csv"]
+    at.toggle(key="filters").set_value(True).run()
+    assert "--filters" in commands(at)["png"]
+    at.toggle(key="all_layers").set_value(True).run()
+    assert "--layer" not in commands(at)["npz"]
+
+
+def test_a_fixed_scale_and_an_upload_are_in_the_command(cards):
+    at = cards()
+    at.segmented_control(key="scale").set_value("fixed").run()
+    assert "--scale fixed --greatest 1.0" in commands(at)["png"]
+    at.segmented_control(key="from").set_value("Upload").run()
+    picture = (Path(__file__).resolve().parents[2] / "core" / "data" / "examples" / "cat.jpg").read_bytes()
+    at.file_uploader(key="upload").upload("my cat.jpg", picture, "image/jpeg").run()
+    assert not at.exception
+    assert "--image 'my cat.jpg'" in commands(at)["png"]
+
+
+def test_what_cannot_be_made_is_said_on_its_card(open_page, write_run, runs_dir, trained_run, said):
+    write_run("young", weights_of=trained_run)  # five steps, no epoch, no snapshots
+    at = open_page(runs_dir, "take_away")
+    assert "This run kept no snapshots" in said(at)
+    assert "animation" not in commands(at)
+    at.button(key="export_csv").click().run()
+    assert not at.exception
+    assert at.error[0].value == "Run 'young' has logged no epochs yet; try again a little later."
+    assert downloads(at) == {}
+
+
+def test_without_a_run_the_next_step_is_said(open_page, runs_dir, said):
+    at = open_page(runs_dir, "take_away")
+    assert not at.exception
+    assert "No trained network yet" in said(at)
+    assert not at.code

@@ -1,0 +1,139 @@
+"""core.export.report: one small file with everything in it, whatever its texts are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.images import ImageSet
+from core.errors import DataMissingError
+from core.export.report import Subject, export_report
+from core.model.alexnet import AlexNet
+from core.outcomes import judge
+from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
+from core.runs.run import Run, create_run
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text outside of scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._silent = False
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._silent = tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.words.append(data)
+
+
+@pytest.fixture
+def subject(checkpoint: Checkpoint, model: AlexNet, test_images: ImageSet, picture: Image.Image) -> Subject:
+    return Subject(checkpoint, model, lambda: test_images, picture, "the example photograph")
+
+
+def write(subject: Subject, path: Path) -> Page:
+    export_report(subject, path)
+    assert path.stat().st_size < 10_000_000
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_every_section_is_there_and_every_picture_described(
+    subject: Subject, trained_run: Run, model: AlexNet, test_images: ImageSet, tmp_path: Path
+) -> None:
+    page = write(subject, tmp_path / "report.html")
+    for heading in ("Settings", "Learning curves", "Classes", "What the first layer looks for",
+                    "What every layer makes of one picture", "Worst mistakes", "How it was made"):  # fmt: skip
+        assert heading in page.text
+    accuracy = (trained_run.end or {})["test_accuracy"]
+    assert f"Test accuracy {accuracy:.1%}" in page.text
+    assert "batch_size 4" in page.text
+    assert "python -m core train --preset smoke --data-source folder --data-dir images" in page.text
+    for layer, channels in {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256}.items():
+        assert f"{layer}, after ReLU {channels} channels" in page.text
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    wrong = int((~judge(model, test_images).correct).sum())
+    assert len(pictures) == 7 + wrong
+    assert all(attributes["alt"] for attributes in pictures)
+    charts = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
+    assert [attributes["id"] for attributes in charts] == ["loss", "accuracy", "rate", "confusion", "classes"]
+    assert all(attributes["aria-label"] for attributes in charts)
+
+
+def test_it_asks_nothing_of_a_network_and_tells_no_path(subject: Subject, image_tree: Path, tmp_path: Path) -> None:
+    page = write(subject, tmp_path / "report.html")
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "srcset", "action"):
+            assert (attributes.get(name) or "data:").startswith("data:"), tag
+    assert str(image_tree.parent) not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_text_becomes_a_tag(hostile: Subject, tmp_path: Path) -> None:
+    page = write(hostile, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert(1)</script>" in page.text, "shown as it is written"
+    assert "<script>alert(1)" not in html
+    assert "onerror='alert(2)'" not in html
+    assert len(re.findall(r"<script", html)) == 7 + html.count('"<script"'), "five charts, plotly and its drawing"
+    assert not [tag for tag, _ in page.tags if tag == "b"]
+
+
+def test_what_was_judged_before_is_used(
+    subject: Subject, checkpoint: Checkpoint, model: AlexNet, test_images: ImageSet, tmp_path: Path
+) -> None:
+    outcomes = judge(model, test_images)
+    said = np.roll(np.eye(3, dtype=np.float32)[outcomes.labels], 1, axis=1)  # each image is taken for the next class
+    kept = checkpoint.derived("outcomes-test.npz")
+    replace(outcomes, probabilities=said).save(kept)
+    try:
+        page = write(subject, tmp_path / "report.html")
+    finally:
+        kept.unlink()
+    assert "Of 6 test images 6 are taken for something else" in page.text
+    assert "circle, taken for cross with 100%" in page.text
+
+
+def test_without_the_test_images_the_rest_is_written(subject: Subject, tmp_path: Path) -> None:
+    def gone() -> ImageSet:
+        raise DataMissingError("CIFAR-10 is not on this computer yet.")
+
+    page = write(replace(subject, images=gone), tmp_path / "report.html")
+    assert "Worst mistakes Not shown: CIFAR-10 is not on this computer yet." in page.text
+    assert "How it was made" in page.text
+
+
+def test_a_run_that_has_only_begun_has_a_report(
+    trained_run: Run, runs_dir: Path, test_images: ImageSet, picture: Image.Image, tmp_path: Path
+) -> None:
+    run = create_run(runs_dir, trained_run.config, {}, "begun")
+    (run.path / "checkpoints").symlink_to(trained_run.path / "checkpoints")
+    (run.path / "last.json").write_bytes((trained_run.path / "last.json").read_bytes())
+    begun = find_checkpoint(run, "last")
+    page = write(Subject(begun, open_model(begun), lambda: test_images, picture, "a cat"), tmp_path / "report.html")
+    assert "Test accuracy not yet" in page.text
+    assert "No step has been logged yet." in page.text
+    assert "The network has not been judged yet." in page.text
+
+
+def test_a_packed_run_has_a_report(
+    packed_run: Run, test_images: ImageSet, picture: Image.Image, tmp_path: Path
+) -> None:
+    found = find_checkpoint(packed_run)
+    page = write(Subject(found, open_model(found), lambda: test_images, picture, "a cat"), tmp_path / "report.html")
+    assert "AlexNet (2012) on CIFAR-10, finished." in page.text
