@@ -25,7 +25,7 @@ OnStep = Callable[[int, int, np.ndarray], None]
 
 _BATCH = 50
 _RATE = 0.05
-_JITTER = 12  # pixels of 227
+_JITTER = 16  # pixels of 227
 _GAIN = 0.25
 _NOISE = 0.01
 _SLOPE = 0.01  # what counts of a channel's values below 0: a silent one must find its way up
@@ -43,7 +43,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Class:
-    """How far the class's logit lies above those of all others: the log of its odds."""
+    """The class's logit, before the softmax: a probability also rises where the others fall (Simonyan et al. 2013)."""
 
     index: int
 
@@ -87,9 +87,9 @@ def response(model: AlexNet, goal: Goal, pictures: np.ndarray) -> np.ndarray:
     found = []
     with torch.inference_mode():
         for start in range(0, len(pictures), _BATCH):
-            pixels = torch.from_numpy(pictures[start : start + _BATCH]).permute(0, 3, 1, 2).to(device)
+            pixels = torch.tensor(pictures[start : start + _BATCH], device=device).permute(0, 3, 1, 2)
             output = _output(model, normalize(pixels, model.input_spec), goal)
-            found.append(_odds(output, goal.index) if isinstance(goal, Class) else output.relu().mean((1, 2)))
+            found.append(output.relu().mean((1, 2)) if isinstance(goal, Channel) else output)
     return torch.cat(found).cpu().numpy()
 
 
@@ -103,23 +103,14 @@ def _check(model: AlexNet, goal: Goal) -> None:
 
 
 def _output(model: AlexNet, x: torch.Tensor, goal: Goal) -> torch.Tensor:
-    """The channel's map before its ReLU, N x H x W; for a class all logits, N x classes."""
-    wanted = goal.layer if isinstance(goal, Channel) else "fc8"
-    output = next(output for name, output in evaluation_view(model).activations(x) if name == wanted)
-    return output[:, goal.channel] if isinstance(goal, Channel) else output
+    """The channel's map before its ReLU, N x H x W; of a class the logit, N."""
+    wanted, index = (goal.layer, goal.channel) if isinstance(goal, Channel) else ("fc8", goal.index)
+    return next(output for name, output in evaluation_view(model).activations(x) if name == wanted)[:, index]
 
 
 def _climb(output: torch.Tensor, goal: Goal) -> torch.Tensor:
     """What is climbed, a number with a gradient everywhere."""
-    if isinstance(goal, Class):
-        return _odds(output, goal.index).sum()
-    return output.relu().mean() + _SLOPE * output.mean()
-
-
-def _odds(logits: torch.Tensor, index: int) -> torch.Tensor:
-    others = torch.arange(logits.shape[1], device=logits.device) != index
-    odds: torch.Tensor = logits[:, index] - logits[:, others].logsumexp(1)
-    return odds
+    return output.relu().mean() + _SLOPE * output.mean() if isinstance(goal, Channel) else output.sum()
 
 
 def _picture(waves: torch.Tensor, side: int) -> torch.Tensor:

@@ -37,7 +37,7 @@ def climb(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> None:
     st.rerun()
 
 
-def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str) -> None:
+def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is_whole: bool) -> None:
     """The picture, how far it meets the goal, and what test images reach."""
     left, right = st.columns([3, 2])
     left.image(picture, width=_WIDTH, alt=f"A picture that raises {name}")
@@ -45,19 +45,25 @@ def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str) ->
     picture.save(buffer, format="PNG")
     with right:
         reached = experiments.strength(checkpoint, goal, picture)
-        what = "its mean activation" if isinstance(goal, Channel) else "the log of its odds against all other classes"
-        st.metric(name, f"{reached:.3g}", help=f"With this picture, {what}.")
-        try:
-            usual = experiments.usual_strength(checkpoint, goal)
-            st.caption(f"{len(usual)} test images: {usual.mean():.3g} on average, {usual.max():.3g} at most.")
-        except CoreError as error:
-            st.caption(f"No test images to compare with. {error}")
+        what = "mean activation" if isinstance(goal, Channel) else "logit"
+        st.metric(f"{name}, {what}", f"{reached:.3g}")
+        if is_whole:
+            compare(checkpoint, goal)
         (label, probability), *_ = cache.predictions(checkpoint, [Chosen(name, picture)])[0].top(1)
         st.caption(f"The network takes the picture for: **{label}**, {probability:.1%}.")
         st.download_button(
             "Download as PNG", buffer.getvalue(), f"{checkpoint.run.id} {name}.png", "image/png",
             icon=":material/download:", key="download_dream", on_click="ignore",
         )  # fmt: skip
+
+
+def compare(checkpoint: Checkpoint, goal: Goal) -> None:
+    try:
+        usual = experiments.usual_strength(checkpoint, goal)
+    except CoreError as error:
+        st.caption(f"No test images to compare with. {error}")
+        return
+    st.caption(f"{len(usual)} test images: {usual.mean():.3g} on average, {usual.max():.3g} at most.")
 
 
 st.title("What it looks for")
@@ -76,10 +82,10 @@ if pressed:
 try:
     found = experiments.dream(checkpoint, goal, seed, steps)
     kept = state.kept_dream((checkpoint.fingerprint, goal, seed, steps))
-    if found is None and kept is not None:
-        st.caption(f"Cancelled after {kept[0]} of {steps} steps.")
-        found = Image.fromarray(kept[1])
     if found is not None:
-        show(checkpoint, goal, found, name)
+        show(checkpoint, goal, found, name, is_whole=True)
+    elif kept is not None:
+        st.caption(f"Cancelled after {kept[0]} of {steps} steps.")
+        show(checkpoint, goal, Image.fromarray(kept[1]), name, is_whole=False)
 except CoreError as error:
     error_box(error)

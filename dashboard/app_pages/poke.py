@@ -37,9 +37,9 @@ def poke(checkpoint: Checkpoint, image: Chosen) -> None:
         return
     with pictures:
         show_pictures(checkpoint, changed)
+        show_accuracy(checkpoint, layer, channels)
     with probabilities:
         show_probabilities(before, after, image.label)
-        show_accuracy(checkpoint, layer, channels)
     with right:
         ranking(checkpoint, changed, layer)
 
@@ -81,8 +81,8 @@ def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...])
         return
     loss = whole.per_class - now.per_class
     worst = int(np.nanargmax(loss))
-    hit = f", most for {checkpoint.class_names[worst]} ({whole.per_class[worst]:.0%} → {now.per_class[worst]:.0%})"
-    st.caption(f"Accuracy on the sample **{whole.overall:.1%} → {now.overall:.1%}**{hit if loss[worst] > 0 else ''}.")
+    hit = f" {checkpoint.class_names[worst]} loses most, {whole.per_class[worst]:.0%} → {now.per_class[worst]:.0%}."
+    st.caption(f"Accuracy on them **{whole.overall:.1%} → {now.overall:.1%}**.{hit if loss[worst] > 0 else ''}")
 
 
 st.title("Poke it")
