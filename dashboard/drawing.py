@@ -1,6 +1,6 @@
 """The network as a drawing: a box per layer, as tall as its maps and as wide as it has channels. No Streamlit here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from math import log2
 
@@ -56,6 +56,11 @@ def _box(name: str, kind: str, shape: tuple[int, ...], before: tuple[int, ...]) 
         f'margin:0 auto 0.3rem"></div><div style="font-weight:600">{name}</div>'
         f'<div style="opacity:0.75">{written}</div></div>'
     )
+
+
+def number_table(title: str, rows: Mapping[str, str]) -> str:
+    """Names and numbers as a table in Markdown, which has room for long ones."""
+    return f"| {title} | |\n|:--|--:|\n" + "\n".join(f"| {name} | {number} |" for name, number in rows.items())
 
 
 def bars_html(names: Sequence[str], values: Sequence[float]) -> str:

@@ -11,7 +11,7 @@ from core.inspection.atlas import Atlas
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
 from dashboard.components.status import error_box
-from dashboard.drawing import bars_html
+from dashboard.drawing import bars_html, number_table
 
 _MOST_CLASSES = 10
 _IMAGES_PER_SECOND = 60  # through the network, on two cores
@@ -20,18 +20,18 @@ _IMAGES_PER_SECOND = 60  # through the network, on two cores
 def atlas_entry(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> None:
     """Mean, share of images, duplicates, classes and the strongest patches of one channel."""
     entry = atlas.layers[layer]
-    st.markdown(f"**Over all {atlas.num_images:,} test images**")
     _duplicates(entry.twin, channel)
     if entry.dead[channel]:
-        st.caption("This channel is dead: 0 everywhere on every image.")
+        st.caption(f"This channel is dead: 0 everywhere on each of the {atlas.num_images:,} test images.")
         return
     numbers, patches = st.columns(2)
     with numbers:
-        with st.grid(2, min_column_width=95):
-            st.metric("Mean", f"{entry.mean[channel]:.3g}", help="Over all images and positions, after the ReLU.")
-            st.metric(
-                "Active on", f"{entry.active[channel]:.1%}", help="Share of images with a value above 0 anywhere."
-            )
+        rows = {
+            "Mean": f"{entry.mean[channel]:.3g}",
+            "Greatest": f"{entry.peak[channel]:.3g}",
+            "Images above 0": f"{entry.active[channel]:.1%}",
+        }
+        st.markdown(number_table(f"On all {atlas.num_images:,} test images", rows))
         _classes(atlas, layer, channel)
     with patches:
         _patches(checkpoint, atlas, layer, channel)
@@ -72,7 +72,7 @@ def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> 
         return
     st.image(
         sheet, width="stretch", alt=f"The {len(numbers)} image patches to which channel {channel} responds most",
-        caption=f"Where it responds most, up to {entry.peak[channel]:.3g}; its receptive field boxed. "
+        caption="Where it responds most, its receptive field boxed. "
         f"Test images {', '.join(map(str, numbers))}",
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
 from dashboard.components.atlas_entry import atlas_entry, offer_atlas
 from dashboard.components.unit_view import EnlargedMap, pinned_unit, unit_view
+from dashboard.drawing import number_table
 from dashboard.images import Chosen
 
 _FILTER_PIXELS = 240
@@ -21,16 +22,16 @@ _FILTER_PIXELS = 240
 def pick_channel(maps: FeatureMaps) -> int:
     """The chosen channel, by number; beside it the pinned row and column."""
     count, height, width = maps.values.shape
+    limits = {state.CHANNEL: count, state.ROW: height, state.COLUMN: width}
+    for key, limit in limits.items():
+        state.check_link(key, range(limit), key)
+        state.keep_below(key, limit)
     with st.container(horizontal=True):
-        for key, limit, what in ((state.CHANNEL, count, "channel"), (state.ROW, height, "row"),
-                                 (state.COLUMN, width, "column")):  # fmt: skip
-            state.check_link(key, range(limit), what)
-            state.keep_below(key, limit)
         channel = st.number_input("Channel", 0, count - 1, key=state.CHANNEL, bind="query-params", step=1, width=130)
-        for label, key, limit in (("Row", state.ROW, height), ("Column", state.COLUMN, width)):
+        for key in (state.ROW, state.COLUMN):
             st.number_input(
-                label, 0, limit - 1, None, key=key, bind="query-params", step=1, width=130, placeholder="strongest",
-                help="Of the pixel pinned in the map; empty for the strongest one.",
+                key.capitalize(), 0, limits[key] - 1, None, key=key, bind="query-params", step=1, width=130,
+                placeholder="auto", help="Of the pixel pinned in the map; empty for the strongest one.",
             )  # fmt: skip
     return int(channel)
 
@@ -40,11 +41,11 @@ def channel_view(
 ) -> None:
     """The chosen channel's map over and beside what the network sees; its numbers, its filter, its atlas entry."""
     values = maps.values[channel]
-    quiet = ", hardly responds" if channel in levels.dead else ""
+    is_quiet = channel in levels.dead
     shown = EnlargedMap(
         layer=f"{maps.stage}{maps.layer.removeprefix('conv')}",
         channel=channel,
-        title=f"{maps.layer}, channel {channel}{quiet}",
+        title=f"{maps.layer}, channel {channel}{', hardly responds' if is_quiet else ''}",
         values=values,
         levels=levels.pixels[channel],
         palette=colormap(levels.colors),
@@ -52,6 +53,7 @@ def channel_view(
         high=float(levels.high[channel]),
         above=levels.shared,
         signed=maps.is_signed,
+        has_strongest=not is_quiet,
     )
     unit_view(
         cache.seen_by_network(checkpoint, image), shown, state.pinned_unit(), key=state.UNIT_VIEW,
@@ -71,10 +73,8 @@ def channel_view(
 
 def _statistics(alone: FeatureMaps) -> None:
     row = alone.statistics().iloc[0]
-    with st.grid(2, min_column_width=95):
-        for name in ("min", "mean", "max"):
-            st.metric(name.capitalize(), f"{row[name]:.3g}")
-        st.metric("Zeros", f"{row['zeros']:.0%}", help="Share of this map's values that are exactly 0.")
+    numbers = {name: f"{row[key]:.3g}" for name, key in (("Least", "min"), ("Mean", "mean"), ("Greatest", "max"))}
+    st.markdown(number_table("On this image", numbers | {"Exactly 0": f"{row['zeros']:.0%}"}))
 
 
 def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:

@@ -38,14 +38,14 @@ def pick_scale() -> ColorScale:
 
 def pick_channels(maps: FeatureMaps, atlas: LayerAtlas | None) -> tuple[int, ...]:
     """The channels to show in the chosen order; none, and a word on it, where none is of the chosen kind."""
+    state.check_link(state.SORT, get_args(Order), "order")
+    state.check_link(state.SHOW, get_args(Show), "kind of channel")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        state.check_link(state.SORT, get_args(Order), "order")
         order: Order = st.segmented_control(
             "Order", get_args(Order), default="number", required=True, key=state.SORT, bind="query-params",
             help="**strongest**: by the greatest activation on this image.  \n"
             "**selective**: by class selectivity over all test images.",
         )  # fmt: skip
-        state.check_link(state.SHOW, get_args(Show), "kind of channel")
         show: Show = st.segmented_control(
             "Show", get_args(Show), default="all", required=True, key=state.SHOW, bind="query-params",
             help="**dead**: 0 everywhere on every test image; before the atlas is computed, on this image.  \n"

@@ -16,7 +16,7 @@ function place(element, left, top, width, height, whole) {
 // The unit to talk of: under the pointer, else pinned, else the strongest of this channel.
 function current({ hover, selected, data }) {
   if (hover >= 0) return [hover, ""]
-  return selected >= 0 && selected < data.size ** 2 ? [selected, "pinned"] : [data.strongest, "the strongest here"]
+  return selected >= 0 && selected < data.size ** 2 ? [selected, "pinned"] : [data.strongest, data.hasStrongest ? "the strongest here" : ""]
 }
 
 function mark(state) {

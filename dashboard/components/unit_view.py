@@ -37,6 +37,7 @@ class EnlargedMap:
 
     values: float32, H x H. levels: uint8, H x H, its colours in `palette` (uint8, 256 x 3), which run from `low` to
     `high`; above: whether greater values have the last colour too. signed: whether 0 is the middle of the palette.
+    has_strongest: whether one unit is stronger than the others.
     """
 
     layer: str
@@ -49,6 +50,7 @@ class EnlargedMap:
     high: float
     above: bool
     signed: bool
+    has_strongest: bool = True
 
 
 def unit_view(
@@ -66,7 +68,8 @@ def unit_view(
     data: dict[str, Any] = {
         "photo": _base64(jpeg(Image.fromarray(photo))), "photoAlt": alt,
         "name": shown.title, "alt": f"Map of {shown.title}, {size} × {size}.", "channel": shown.channel, "size": size,
-        "values": _base64(shown.values.astype("<f4")), "strongest": int(shown.values.argmax()),
+        "strongest": int(shown.values.argmax()), "hasStrongest": shown.has_strongest,
+        "values": _base64(shown.values.astype("<f4")),
         "levels": _base64(shown.levels), "palette": _base64(shown.palette),
         "low": shown.low, "high": shown.high, "above": shown.above, "signed": shown.signed,
         "fields": [[box.top, box.bottom] for box in fields], "first": first, "apart": second - first,

@@ -93,7 +93,7 @@ def test_a_channel_beyond_the_next_layer_is_not_kept(maps):
     assert at.number_input(key="channel").value <= 95
 
 
-def test_the_chosen_channel_is_enlarged_with_its_numbers_and_its_filter(maps):
+def test_the_chosen_channel_is_enlarged_with_its_numbers_and_its_filter(maps, said):
     at = maps(layer="conv3", stage="conv", channel="17")
     assert not at.exception
     assert mosaic(at)["selected"] == 17
@@ -101,12 +101,9 @@ def test_the_chosen_channel_is_enlarged_with_its_numbers_and_its_filter(maps):
     assert (view["name"], view["channel"], view["size"], view["signed"]) == ("conv3, channel 17", 17, 13, True)
     captions = [caption for image in at.image for caption in image.captions]
     assert any(caption.startswith("Its filter: a 3 × 3 kernel for each of 256 input channels") for caption in captions)
-    metrics = {metric.label: metric.value for metric in at.metric}
-    assert set(metrics) == {"Min", "Mean", "Max", "Zeros"}
     shown = values(view)
-    assert metrics["Min"] == f"{shown.min():.3g}"
-    assert metrics["Mean"] == f"{shown.mean():.3g}"
-    assert metrics["Max"] == f"{shown.max():.3g}"
+    for name, value in (("Least", shown.min()), ("Mean", shown.mean()), ("Greatest", shown.max())):
+        assert f"| {name} | {value:.3g} |" in said(at)
     assert view["low"] == -view["high"] == pytest.approx(-np.abs(shown).max())
     at.number_input(key="channel").set_value(18).run()
     assert not at.exception
@@ -166,7 +163,7 @@ def test_the_atlas_is_computed_on_demand(open_page, own_run, said):
     at.button(key="compute_atlas").click().run()
     assert not at.exception
     at.run()
-    assert "Over all 6 test images" in said(at)
+    assert "On all 6 test images" in said(at)
     assert find_checkpoint(own_run, "best").derived("atlas.npz").exists()
     assert not [button for button in at.button if button.key == "compute_atlas"]
 
@@ -177,8 +174,8 @@ def test_the_atlas_entry_tells_what_a_channel_does(with_atlas, said):
     alive = int(np.flatnonzero(~entry.dead)[0])
     at.number_input(key="channel").set_value(alive).run()
     assert not at.exception
-    numbers = [metric.value for metric in at.metric if metric.label in ("Mean", "Active on")]
-    assert numbers[1:] == [f"{entry.mean[alive]:.3g}", f"{entry.active[alive]:.1%}"]
+    for name, number in (("Mean", f"{entry.mean[alive]:.3g}"), ("Images above 0", f"{entry.active[alive]:.1%}")):
+        assert f"| {name} | {number} |" in said(at).split("On all 6 test images")[1]
     best = atlas.class_names[entry.best_class[alive]]
     assert f"Class selectivity {entry.selectivity[alive]:.2f}, highest for **{best}**" in said(at)
     top = [str(image) for image in entry.top_images[alive] if image >= 0]
