@@ -74,9 +74,9 @@ def _frames(
         title = f"Epoch {epoch}" if epoch else "Before the first step"
         lines = [
             _standing(run, snapshot, accuracies.get(epoch)),
-            f"Left: conv1's {len(snapshot.filters)} filters. Right: test image {images.numbers[pinned]}"
-            + _verdict(snapshot, names, int(images.labels[pinned]), pinned)
-            + f" and all {len(maps.values)} channels of {layer} after ReLU. Each tile is on its own scale.",
+            f"Left: conv1's {len(snapshot.filters)} filters above test image {images.numbers[pinned]}"
+            f"{_verdict(snapshot, names, int(images.labels[pinned]), pinned)}. Right: all {len(maps.values)} channels "
+            f"of {layer} for it, after ReLU. Each tile is on its own scale.",
         ]
         frame = captioned(picture, title, lines)
         size = size or (frame.width, frame.height + _ROOM)
@@ -96,7 +96,7 @@ def _verdict(snapshot: Snapshot, names: list[str], label: int, pinned: int) -> s
     said = snapshot.pinned_probabilities[pinned]
     if len(names) != len(said):
         return ""
-    return f" (a picture of {names[label]}, taken for {names[int(said.argmax())]} with {said.max():.0%})"
+    return f" ({names[label]}, taken for {names[int(said.argmax())]} with {said.max():.0%})"
 
 
 def _side_by_side(snapshot: Snapshot, image: np.ndarray, maps: FeatureMaps) -> Image.Image:

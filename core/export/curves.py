@@ -21,7 +21,7 @@ def learning_charts(steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any
     """Loss, accuracy and learning rate over the training step."""
     axis = {"title": {"text": "Step"}}
     parts = []
-    for name, title, form in (("loss", "Loss (cross-entropy)", ""), ("accuracy", "Accuracy", ".0%")):
+    for name, title, form in (("loss", "Cross-entropy", ""), ("accuracy", "Accuracy", ".0%")):
         x, y = thinned(steps["step"], steps[name])
         data = [_line("training", x, y, _TRAIN, width=1.2)]
         if epochs:

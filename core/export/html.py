@@ -40,10 +40,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str)
     )
 
 
-def picture(image: Image.Image | bytes, alt: str, caption: str = "", kind: str = "") -> str:
-    """`image` (or the bytes of a PNG) within the page."""
-    data, form = (image, "png") if isinstance(image, bytes) else _encoded(image)
-    source = f"data:image/{form};base64,{base64.b64encode(data).decode('ascii')}"
+def picture(image: Image.Image, alt: str, caption: str = "", kind: str = "") -> str:
+    """`image` within the page, as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
     words = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
     return f'<figure class="{kind}"><img src="{source}" alt="{text(alt)}">{words}</figure>'
 
@@ -55,11 +56,3 @@ def chart(name: str, alt: str, data: list[dict[str, Any]], layout: dict[str, Any
         f'<div class="chart" id="{name}" role="img" aria-label="{text(alt)}" style="height:{height}px"></div>'
         f'<script type="application/json" data-chart="{name}">{spec}</script>'
     )
-
-
-def _encoded(image: Image.Image) -> tuple[bytes, str]:
-    """Small pictures to the bit; of larger ones, photographs all, good JPEG."""
-    form = "png" if max(image.size) <= 64 else "jpeg"
-    buffer = io.BytesIO()
-    image.save(buffer, format=form, quality=88)
-    return buffer.getvalue(), form

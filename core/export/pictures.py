@@ -45,8 +45,13 @@ def export_filters(checkpoint: Checkpoint, kernels: np.ndarray, path: Path) -> N
 
 def described(checkpoint: Checkpoint) -> str:
     """Where a picture comes from, in one line."""
+    return f"Run {checkpoint.run.id}, {standing(checkpoint)}."
+
+
+def standing(checkpoint: Checkpoint) -> str:
+    """How far its training had got."""
     accuracy = "" if checkpoint.val_accuracy is None else f", validation accuracy {checkpoint.val_accuracy:.1%}"
-    return f"Run {checkpoint.run.id}, after step {checkpoint.step:,}{accuracy}."
+    return f"after step {checkpoint.step:,}{accuracy}"
 
 
 def maps_sheet(levels: Levels, side: int = _SIDE) -> Image.Image:

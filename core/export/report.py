@@ -15,11 +15,11 @@ from core.errors import CoreError, ExportError
 from core.export.curves import class_charts, learning_charts
 from core.export.files import whole
 from core.export.html import code, paragraph, picture, section, table, text
-from core.export.pictures import described, filters_sheet
+from core.export.pictures import filters_sheet, maps_sheet, standing
 from core.export.settings import data_name, setting_rows, train_command
 from core.follow import duration, summary
 from core.inspection.feature_maps import feature_maps
-from core.inspection.mosaic import dead_channels, mosaic
+from core.inspection.mosaic import sheet_columns, to_levels
 from core.model.alexnet import CONV_LAYERS, AlexNet
 from core.outcomes import Outcomes, judge
 from core.prediction import network_input, predict
@@ -30,6 +30,7 @@ _HERE = Path(__file__).parent
 _JUDGED = 500  # test images, where nobody has judged all of them yet
 _MISTAKES = 24
 _STAGES = 4
+_SHEET = 380  # pixels that a mosaic is at least wide
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,13 @@ def _head(subject: Subject) -> str:
         "Epochs": f"{record['epoch']} of {record['num_epochs']}",
         "Training time": duration(record["seconds"]),
         "Training images": f"{counts['train']:,}" if "train" in counts else "not known",
-        "Parameters": f"{sum(p.numel() for p in subject.model.parameters()) / 1e6:.1f} million",
+        "Parameters": f"{sum(p.numel() for p in subject.model.parameters()) / 1e6:.1f} M",
     }
     boxes = "".join(f"<div><dt>{name}</dt><dd>{text(value)}</dd></div>" for name, value in figures.items())
-    words = f"AlexNet (2012) on {data_name(run.config)}, {record['state']}. {described(subject.checkpoint)}"
+    words = (
+        f"AlexNet (2012) on {data_name(run.config)}; the run is {record['state']}. Shown are its weights "
+        f"{standing(subject.checkpoint)}."
+    )
     return f'<header><h1>{text(run.id)}</h1>{paragraph(words, "quiet")}</header><dl class="figures">{boxes}</dl>'
 
 
@@ -136,7 +140,7 @@ def _classes(reader: MetricsReader, subject: Subject) -> str:
 
 def _filters(subject: Subject) -> str:
     kernels = subject.model.conv1.weight.detach().float().cpu().numpy()
-    sheet = filters_sheet(kernels, side=380)
+    sheet = filters_sheet(kernels, _SHEET)
     caption = f"All {len(kernels)} filters of conv1, 11 × 11 pixels, each on its own scale; grey is 0."
     return section("What the first layer looks for", picture(sheet, caption, caption, "sheet"))
 
@@ -147,17 +151,17 @@ def _maps(subject: Subject) -> str:
     top = ", ".join(f"{name} {probability:.1%}" for name, probability in prediction.top(3))
     seen = Image.fromarray(network_input(subject.picture, subject.checkpoint.input_spec))
     name = subject.picture_name
-    eyes = picture(seen, f"What the network sees of {name}", f"{name}, as the network sees it: {top}.", "seen")
+    eyes = picture(seen, f"What the network sees of {name}", f"What the network sees of {name}: {top}.", "seen")
     sheets = []
     for layer in CONV_LAYERS:
         maps = feature_maps(subject.model, subject.picture, layer, "relu")
-        sheet = mosaic(maps)
+        levels = to_levels(maps)
         count, height, width = maps.values.shape
         caption = (
-            f"{count} channels of {height} × {width}, {sheet.columns} in a row, each from its least value (dark) "
-            f"to its greatest (bright); {len(dead_channels(maps))} hardly respond."
+            f"{count} channels of {height} × {width}, {sheet_columns(count)} in a row, each from its least value "
+            f"(dark) to its greatest (bright); {len(levels.dead)} hardly respond."
         )
-        drawn = picture(sheet.png, f"All feature maps of {layer}", caption, "sheet")
+        drawn = picture(maps_sheet(levels, _SHEET), f"All feature maps of {layer}", caption, "sheet")
         sheets.append(f"<div><h3>{layer}, after ReLU</h3>{drawn}</div>")
     return section("What every layer makes of one picture", eyes, f'<div class="pair">{"".join(sheets)}</div>')
 
@@ -195,7 +199,7 @@ def _origin(subject: Subject) -> str:
     environment = dict(run.environment)
     started = environment.pop("started", None)
     rows: list[tuple[str, object]] = [
-        (name.replace("_", " ").capitalize(), value) for name, value in environment.items()
+        (name.replace("_", " ").capitalize().replace("Cpu", "CPU"), value) for name, value in environment.items()
     ]
     if isinstance(started, int | float):
         rows.append(("Started", f"{datetime.fromtimestamp(started):%Y-%m-%d %H:%M}"))

@@ -136,4 +136,4 @@ def test_a_packed_run_has_a_report(
 ) -> None:
     found = find_checkpoint(packed_run)
     page = write(Subject(found, open_model(found), lambda: test_images, picture, "a cat"), tmp_path / "report.html")
-    assert "AlexNet (2012) on CIFAR-10, finished." in page.text
+    assert "AlexNet (2012) on CIFAR-10; the run is finished." in page.text
