@@ -1,7 +1,5 @@
 """What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
 
-import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +8,19 @@ import streamlit as st
 from core.config import TrainConfig
 from core.data.images import ImageSet
 from core.data.sources import count_images, load_data, load_test_images
-from core.errors import DataError
-from core.history import History, read_history
-from core.inspection.atlas import Atlas, LayerAtlas
-from core.inspection.atlas import compute_atlas as inspect_channels
 from core.inspection.attribution import Attribution, Method, Progress, attribute
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_weights
 from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
-from core.inspection.patches import top_patches
 from core.inspection.walkthrough import Activations, Walk, trace
 from core.inspection.walkthrough import walk as take_walk
 from core.model import AlexNet, LayerInfo, layer_table
-from core.outcomes import Outcomes, judge
 from core.prediction import Prediction, network_input, predict
 from core.runs.checkpoints import Checkpoint, open_model
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
-from core.runs.snapshots import snapshot_epochs
 from core.training.cost import Speed, known_speed, measure_speed
-from dashboard.images import Chosen, jpeg
+from dashboard.images import Chosen
 from dashboard.paths import data_dir
 
 
@@ -60,59 +51,19 @@ def _val_images(settings: str, _config: TrainConfig) -> ImageSet:  # noqa: ARG00
     return load_data(_config, data_dir=data_dir()).val
 
 
-def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
-    """What the checkpoint says of its run's test images; None where it was never asked. Raises DataError."""
-    kept = _kept_outcomes(checkpoint.fingerprint, checkpoint.run.path)
-    if not kept:
-        found = Outcomes.load(_outcomes_file(checkpoint))
-        if found is not None and found.images == test_images(checkpoint.run.config).fingerprint():
-            kept.append(found)
-    return kept[0] if kept else None
-
-
-def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
-    """Ask it, which may take minutes; kept beside the weights where that can be written. Raises CoreError."""
-    images = test_images(checkpoint.run.config)
-    found = judge(_model(checkpoint.fingerprint, checkpoint), images, on_batch)
-    _kept_outcomes(checkpoint.fingerprint, checkpoint.run.path)[:] = [found]
-    with contextlib.suppress(OSError):
-        found.save(_outcomes_file(checkpoint))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_outcomes(weights: str, run_path: Path) -> list[Outcomes]:  # noqa: ARG001 - the key
-    """A place for one, filled from outside: a cached function can't report its progress."""
-    return []
-
-
-def _outcomes_file(checkpoint: Checkpoint) -> Path:
-    return checkpoint.derived("outcomes-test.npz")
-
-
-def history(run: Run, class_names: tuple[str, ...]) -> History | None:
-    """What each epoch said of the validation images; None for a run that kept none. Raises RunError."""
-    return _history(run.path, str(run.environment), snapshot_epochs(run), class_names, run)
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading what each epoch said of the validation images")
-def _history(
-    path: Path,  # noqa: ARG001 - the cache's key, as are the next
-    started: str,  # noqa: ARG001 - another run may get the name of a deleted one
-    epochs: tuple[int, ...],  # noqa: ARG001
-    class_names: tuple[str, ...],
-    _run: Run,
-) -> History | None:
-    return read_history(_run, class_names)
-
-
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")
 def _model(fingerprint: str, _checkpoint: Checkpoint) -> AlexNet:  # noqa: ARG001 - the cache's key
     return open_model(_checkpoint)
 
 
+def network(checkpoint: Checkpoint) -> AlexNet:
+    """Its network, the one for all viewers: nobody may change it. Raises CheckpointError."""
+    return _model(checkpoint.fingerprint, checkpoint)
+
+
 def predictions(checkpoint: Checkpoint, images: list[Chosen]) -> list[Prediction]:
     """What the checkpoint says of each picture. Raises CheckpointError."""
-    return predict(_model(checkpoint.fingerprint, checkpoint), [image.picture for image in images])
+    return predict(network(checkpoint), [image.picture for image in images])
 
 
 def seen_by_network(checkpoint: Checkpoint, image: Chosen) -> np.ndarray:
@@ -172,57 +123,6 @@ def _sheet(key: tuple[str, ...], fixed: float | None, channels: bytes, _drawn: L
     return lay_out(_drawn, np.frombuffer(channels, dtype=np.int32).tolist())
 
 
-def atlas(checkpoint: Checkpoint) -> Atlas | None:
-    """The channel atlas over the run's test images; None where it wasn't computed, or over others.
-
-    Where the test images are gone, what is stored is believed: what it says of the channels stays true.
-    """
-    kept = _kept_atlas(checkpoint.fingerprint)
-    if not kept:
-        found = Atlas.load(_atlas_file(checkpoint))
-        if found is not None and _is_of_test_images(found, checkpoint):
-            kept.append(found)
-    return kept[0] if kept else None
-
-
-def _is_of_test_images(found: Atlas, checkpoint: Checkpoint) -> bool:
-    try:
-        images = test_images(checkpoint.run.config).fingerprint()
-    except DataError:
-        images = found.images
-    return (found.images, found.class_names) == (images, checkpoint.class_names)
-
-
-def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
-    """Compute it, which takes minutes; kept beside the weights where that can be written. Raises CoreError."""
-    images = test_images(checkpoint.run.config)
-    found = inspect_channels(_model(checkpoint.fingerprint, checkpoint), images, on_batch)
-    _kept_atlas(checkpoint.fingerprint)[:] = [found]
-    with contextlib.suppress(OSError):
-        found.save(_atlas_file(checkpoint))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_atlas(weights: str) -> list[Atlas]:  # noqa: ARG001 - the key
-    """A place for one, as _kept_outcomes is."""
-    return []
-
-
-def _atlas_file(checkpoint: Checkpoint) -> Path:
-    return checkpoint.derived("atlas.npz")
-
-
-def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> bytes:
-    """A JPEG of the patches to which a channel that isn't dead responds most. Raises DataError without test images."""
-    images = test_images(checkpoint.run.config)
-    return _patches((checkpoint.fingerprint, found.images, layer), channel, images, found.layers[layer])
-
-
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _patches(key: tuple[str, ...], channel: int, _images: ImageSet, _entries: LayerAtlas) -> bytes:
-    return jpeg(top_patches(_images, _entries, key[-1], channel))
-
-
 def activations(checkpoint: Checkpoint, image: Chosen) -> Activations:
     """The input and every layer's output up to pool5, 8 MB. Raises CheckpointError."""
     return _activations(checkpoint.fingerprint, image.fingerprint, checkpoint, image)
@@ -230,13 +130,13 @@ def activations(checkpoint: Checkpoint, image: Chosen) -> Activations:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _activations(weights: str, pixels: str, _checkpoint: Checkpoint, _image: Chosen) -> Activations:  # noqa: ARG001
-    return trace(_model(_checkpoint.fingerprint, _checkpoint), _image.picture)
+    return trace(network(_checkpoint), _image.picture)
 
 
 def walk(checkpoint: Checkpoint, image: Chosen, layer: str, channel: int, row: int, column: int) -> Walk:
     """The arithmetic of one unit. Raises CheckpointError and InspectionError."""
     seen = activations(checkpoint, image)
-    return take_walk(_model(checkpoint.fingerprint, checkpoint), seen, layer, channel, row, column)
+    return take_walk(network(checkpoint), seen, layer, channel, row, column)
 
 
 def attribution(
@@ -245,8 +145,7 @@ def attribution(
     """What each pixel does for the score of class number `target`. Raises CheckpointError, InspectionError."""
     kept = _kept_attributions(checkpoint.fingerprint, image.fingerprint, method, target)
     if not kept:
-        network = _model(checkpoint.fingerprint, checkpoint)
-        kept.append(attribute(network, image.picture, method, target, on_progress))
+        kept.append(attribute(network(checkpoint), image.picture, method, target, on_progress))
     return kept[0]
 
 
@@ -263,7 +162,7 @@ def _kept_attributions(weights: str, pixels: str, method: Method, target: int) -
 
 def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:
     """The weights of one channel's filter, input channels × height × width."""
-    return filter_weights(_model(checkpoint.fingerprint, checkpoint), layer, channel)
+    return filter_weights(network(checkpoint), layer, channel)
 
 
 @st.cache_data(max_entries=1, show_spinner=False)

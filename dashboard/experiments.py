@@ -30,7 +30,7 @@ OnBatch = Callable[[int, int], None]
 
 def without(checkpoint: Checkpoint, image: Chosen, off: Off) -> Prediction:
     """What the checkpoint says of a picture with these channels off. Raises CheckpointError, InspectionError."""
-    return predict_without(_model(checkpoint), image.picture, off)
+    return predict_without(cache.network(checkpoint), image.picture, off)
 
 
 def effects(checkpoint: Checkpoint, image: Chosen, layer: str) -> np.ndarray | None:
@@ -40,7 +40,7 @@ def effects(checkpoint: Checkpoint, image: Chosen, layer: str) -> np.ndarray | N
 
 def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch: OnBatch) -> None:
     """Compute them, which takes seconds. Raises CheckpointError."""
-    found = single_ablations(_model(checkpoint), image.picture, layer, on_batch)
+    found = single_ablations(cache.network(checkpoint), image.picture, layer, on_batch)
     _kept("effects", checkpoint.fingerprint, image.fingerprint, layer)["found"] = found
 
 
@@ -54,13 +54,13 @@ def measure_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ..
     if sample_accuracy(checkpoint, layer, channels) is not None:
         return
     halfway = _halfway(checkpoint.fingerprint, layer, checkpoint)
-    found = accuracy_without(_model(checkpoint), halfway, channels, on_batch)
+    found = accuracy_without(cache.network(checkpoint), halfway, channels, on_batch)
     _kept("accuracy", checkpoint.fingerprint, layer if channels else "", channels)["found"] = found
 
 
 @st.cache_resource(max_entries=1, show_spinner="Bringing the test images to the layer")
 def _halfway(weights: str, layer: str, _checkpoint: Checkpoint) -> Halfway:  # noqa: ARG001 - the key
-    return go_halfway(_model(_checkpoint), _sample(_checkpoint), layer)
+    return go_halfway(cache.network(_checkpoint), _sample(_checkpoint), layer)
 
 
 def dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> Image.Image | None:
@@ -70,13 +70,13 @@ def dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> Image.Im
 
 def compute_dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int, on_step: OnStep) -> None:
     """Compute it, which takes seconds. Raises CheckpointError, InspectionError, and what on_step raises."""
-    found = maximize(_model(checkpoint), goal, on_step, steps=steps, seed=seed)
+    found = maximize(cache.network(checkpoint), goal, on_step, steps=steps, seed=seed)
     _kept("dream", checkpoint.fingerprint, goal, seed, steps)["found"] = Image.fromarray(found)
 
 
 def strength(checkpoint: Checkpoint, goal: Goal, picture: Image.Image) -> float:
     """How far a picture of 227 × 227 pixels meets `goal`. Raises CheckpointError, InspectionError."""
-    return float(response(_model(checkpoint), goal, np.asarray(picture)[None])[0])
+    return float(response(cache.network(checkpoint), goal, np.asarray(picture)[None])[0])
 
 
 def usual_strength(checkpoint: Checkpoint, goal: Goal) -> np.ndarray:
@@ -87,11 +87,7 @@ def usual_strength(checkpoint: Checkpoint, goal: Goal) -> np.ndarray:
 @st.cache_resource(max_entries=256, show_spinner="Comparing with test images")
 def _usual_strength(weights: str, goal: Goal, _checkpoint: Checkpoint) -> np.ndarray:  # noqa: ARG001 - the key
     images = _sample(_checkpoint)
-    return response(_model(_checkpoint), goal, np.stack([images.image(i) for i in range(len(images))]))
-
-
-def _model(checkpoint: Checkpoint) -> Any:
-    return cache._model(checkpoint.fingerprint, checkpoint)
+    return response(cache.network(_checkpoint), goal, np.stack([images.image(i) for i in range(len(images))]))
 
 
 def _sample(checkpoint: Checkpoint) -> ImageSet:

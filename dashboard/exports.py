@@ -48,7 +48,7 @@ def prepare(request: Request, path: Path, progress: Progress) -> None:
 
     def model() -> AlexNet:
         assert checkpoint is not None  # fulfil asks for it where there is one
-        return cache._model(checkpoint.fingerprint, checkpoint)
+        return cache.network(checkpoint)
 
     fulfil(request, path, model=model, images=lambda: cache.test_images(request.run.config), progress=progress)
     newest_first = sorted(folder().iterdir(), key=lambda made: made.stat().st_mtime, reverse=True)

@@ -7,7 +7,7 @@ from core.inspection.feature_maps import STAGES, FeatureMaps, stages_of
 from core.inspection.mosaic import Mosaic
 from core.model import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, state
+from dashboard import cache, state, surveys
 from dashboard.components.channel import channel_view, pick_channel
 from dashboard.components.channel_choice import ColorScale, color_bar, pick_channels, pick_scale
 from dashboard.components.image_picker import image_picker
@@ -48,7 +48,7 @@ def look(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str, scale: C
     except CoreError as error:
         error_box(error)
         return
-    atlas = cache.atlas(checkpoint)
+    atlas = surveys.atlas(checkpoint)
     left, right = st.columns([11, 9])
     with right:
         channel = pick_channel(maps)

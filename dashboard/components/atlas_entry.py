@@ -9,7 +9,7 @@ from core.errors import CoreError
 from core.follow import duration
 from core.inspection.atlas import Atlas
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, state
+from dashboard import cache, state, surveys
 from dashboard.components.status import error_box
 from dashboard.drawing import bars_html, number_table
 
@@ -66,7 +66,7 @@ def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> 
     entry = atlas.layers[layer]
     numbers = [int(image) for image in entry.top_images[channel] if image >= 0]
     try:
-        sheet = cache.patches(checkpoint, atlas, layer, channel)
+        sheet = surveys.patches(checkpoint, atlas, layer, channel)
     except CoreError as error:
         error_box(error)
         return
@@ -103,7 +103,7 @@ def _compute(checkpoint: Checkpoint, total: int) -> None:
         bar.progress(done / total, f"{done:,} of {total:,} images · about {duration(left)} left")
 
     try:
-        cache.compute_atlas(checkpoint, on_batch)
+        surveys.compute_atlas(checkpoint, on_batch)
     except CoreError as error:
         error_box(error)
         return

@@ -11,7 +11,7 @@ from core.inspection.ablation import format_channels, num_channels, parse_channe
 from core.inspection.mosaic import dead_channels
 from core.model import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, experiments, state
+from dashboard import cache, experiments, state, surveys
 from dashboard.components.counting import counting
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -108,7 +108,7 @@ def _members(group: str, checkpoint: Checkpoint, image: Chosen, layer: str) -> S
     if group == "Silent":
         return dead_channels(cache.maps(checkpoint, image, layer, "relu"))
     if group == "Dead":
-        atlas = cache.atlas(checkpoint)
+        atlas = surveys.atlas(checkpoint)
         if atlas is None:
             raise InspectionError("Dead channels are known once the channel atlas was computed, on Feature maps.")
         return np.flatnonzero(atlas.layers[layer].dead).tolist()

@@ -13,7 +13,7 @@ from core.inspection.overlay import overlay
 from core.outcomes import Outcomes
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, charts, judgement_charts, state
+from dashboard import cache, charts, judgement_charts, state, surveys
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
@@ -56,10 +56,10 @@ def judged_images(checkpoint: Checkpoint, name: str, *, at_end: bool) -> Judged 
 
 def _test(checkpoint: Checkpoint) -> Judged | None:
     images = cache.test_images(checkpoint.run.config)
-    found = cache.outcomes(checkpoint)
+    found = surveys.outcomes(checkpoint)
     if found is None:
         _judge(checkpoint, len(images))
-        found = cache.outcomes(checkpoint)
+        found = surveys.outcomes(checkpoint)
     if found is None:
         return None
     about = (
@@ -85,12 +85,12 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
     def tell(done: int) -> None:
         bar.progress(done / count, f"Judged {done:,} of {count:,} test images")
 
-    cache.judge_test_images(checkpoint, tell)
+    surveys.judge_test_images(checkpoint, tell)
     place.empty()
 
 
 def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
-    history = cache.history(checkpoint.run, checkpoint.class_names)
+    history = surveys.history(checkpoint.run, checkpoint.class_names)
     if history is None:
         st.info(
             "No epoch of this run left a snapshot of what it said of the validation images. Runs that are started now "

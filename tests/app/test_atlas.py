@@ -6,14 +6,14 @@ import pytest
 
 from core.inspection.atlas import Atlas
 from core.runs.checkpoints import find_checkpoint
-from dashboard import cache
+from dashboard import cache, surveys
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept():
-    cache._kept_atlas.clear()
+    surveys._kept_atlas.clear()
     yield
-    cache._kept_atlas.clear()
+    surveys._kept_atlas.clear()
     cache._model.clear()
 
 
@@ -25,16 +25,16 @@ def checkpoint(write_run, trained_run, tiny_config, data_dir, monkeypatch):
 
 
 def test_it_is_computed_once_for_all_and_kept_beside_the_weights(checkpoint):
-    assert cache.atlas(checkpoint) is None
+    assert surveys.atlas(checkpoint) is None
     heard = []
-    cache.compute_atlas(checkpoint, heard.append)
-    found = cache.atlas(checkpoint)
+    surveys.compute_atlas(checkpoint, heard.append)
+    found = surveys.atlas(checkpoint)
     assert heard == [6]
     assert found.num_images == 6
     assert sum(len(layer.active) for layer in found.layers.values()) == 1376
-    assert cache.atlas(checkpoint) is found
-    cache._kept_atlas.clear()
-    again = cache.atlas(checkpoint)
+    assert surveys.atlas(checkpoint) is found
+    surveys._kept_atlas.clear()
+    again = surveys.atlas(checkpoint)
     assert again is not found
     assert again.images == found.images
     assert (checkpoint.run.path / "derived" / f"{checkpoint.name}-{checkpoint.fingerprint[:8]}" / "atlas.npz").is_file()
@@ -42,23 +42,23 @@ def test_it_is_computed_once_for_all_and_kept_beside_the_weights(checkpoint):
 
 @pytest.mark.parametrize("change", [{"images": "0" * 16}, {"class_names": ("a", "b")}])
 def test_one_of_other_images_or_classes_is_ignored(checkpoint, change):
-    cache.compute_atlas(checkpoint, lambda _done: None)
+    surveys.compute_atlas(checkpoint, lambda _done: None)
     path = checkpoint.derived("atlas.npz")
     dataclasses.replace(Atlas.load(path), **change).save(path)
-    cache._kept_atlas.clear()
-    assert cache.atlas(checkpoint) is None
+    surveys._kept_atlas.clear()
+    assert surveys.atlas(checkpoint) is None
 
 
 def test_it_is_shown_where_the_images_are_gone(checkpoint, write_run, trained_run, tiny_config, tmp_path):
-    cache.compute_atlas(checkpoint, lambda _done: None)
-    cache._kept_atlas.clear()
+    surveys.compute_atlas(checkpoint, lambda _done: None)
+    surveys._kept_atlas.clear()
     settings = tiny_config(data_dir=tmp_path / "gone").model_dump()
     gone = find_checkpoint(write_run("gone", weights_of=trained_run, settings=settings))
     Atlas.load(checkpoint.derived("atlas.npz")).save(gone.derived("atlas.npz"))
-    assert cache.atlas(gone) is not None
+    assert surveys.atlas(gone) is not None
 
 
 def test_where_it_cannot_be_written_it_is_shown_all_the_same(checkpoint):
     (checkpoint.run.path / "derived").touch()  # a file where the folder would be
-    cache.compute_atlas(checkpoint, lambda _done: None)
-    assert cache.atlas(checkpoint) is not None
+    surveys.compute_atlas(checkpoint, lambda _done: None)
+    assert surveys.atlas(checkpoint) is not None

@@ -31,7 +31,7 @@ def test_viewers_who_come_at_once_load_a_network_once(trained_run, monkeypatch):
 
     def view():
         started.wait()
-        found.append(cache._model(checkpoint.fingerprint, checkpoint))
+        found.append(cache.network(checkpoint))
 
     monkeypatch.setattr(cache, "open_model", slow)
     viewers = [threading.Thread(target=view) for _ in range(VIEWERS)]
