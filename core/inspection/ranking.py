@@ -11,6 +11,8 @@ from core.inspection.atlas import LayerAtlas
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import dead_channels
 
+_RARE = 0.01  # share of images: what is active on fewer is selective by chance
+
 Order = Literal["number", "strongest", "selective"]
 Show = Literal["all", "alive", "dead", "near-duplicates"]
 
@@ -19,12 +21,15 @@ def order_channels(maps: FeatureMaps, atlas: LayerAtlas | None, by: Order) -> tu
     """All channels of `maps`, those to show first at the front; equal ones stay in the order of their numbers.
 
     number: as they are. strongest: by the greatest activation on this picture. selective: by class selectivity over
-    the atlas's images. Raises InspectionError where selective is asked for without an atlas of this layer.
+    the atlas's images, those active on less than 1 % of them last: a single image makes a channel fully selective.
+    Raises InspectionError where selective is asked for without an atlas of this layer.
     """
     if by == "number":
         return tuple(range(len(maps.values)))
-    merit = maps.values.max((1, 2)) if by == "strongest" else _fitting(maps, atlas).selectivity
-    return _numbers(np.argsort(-merit, kind="stable"))
+    if by == "strongest":
+        return _numbers(np.argsort(-maps.values.max((1, 2)), kind="stable"))
+    found = _fitting(maps, atlas)
+    return _numbers(np.lexsort((-found.selectivity, found.active < _RARE)))
 
 
 def keep_channels(maps: FeatureMaps, atlas: LayerAtlas | None, show: Show) -> tuple[int, ...]:

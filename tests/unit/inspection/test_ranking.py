@@ -41,6 +41,11 @@ def test_orders() -> None:
     assert order_channels(MAPS, ATLAS, "selective") == (1, 0, 2, 3, 4)
 
 
+def test_what_is_hardly_ever_active_is_not_called_selective() -> None:
+    rare = atlas_with(active=[1, 0.005, 0.02, 1, 0], selectivity=[0.2, 1, 0.9, 0.2, 0], twin=[-1] * 5)
+    assert order_channels(MAPS, rare, "selective") == (2, 0, 3, 1, 4)
+
+
 def test_below_zero_the_strongest_is_the_greatest() -> None:
     signed = FeatureMaps("conv3", "conv", np.array([[[-9.0]], [[0.5]], [[-1.0]]], np.float32))
     assert order_channels(signed, None, "strongest") == (1, 2, 0)
