@@ -3,7 +3,6 @@
 import random
 from collections.abc import Collection, Sequence
 
-import numpy as np
 import streamlit as st
 
 RUN = "run"
@@ -148,33 +147,6 @@ def turn_pin(number: int, most: int) -> None:
     st.session_state[PINS] = kept if number in pins() else (*kept, number)[-most:]
 
 
-def show_epoch(epoch: int) -> None:
-    """Turn the time machine to this epoch."""
-    st.session_state[EPOCH] = epoch
-
-
-def shown_epoch(epochs: Sequence[int], *, is_live: bool) -> int:
-    """The newest epoch while one follows a run that trains, else the chosen one or the one nearest to it."""
-    chosen = st.session_state.get(EPOCH, st.query_params.get(EPOCH))
-    if (is_live and st.session_state.get(FOLLOW, chosen is None)) or not str(chosen).isdecimal():
-        return epochs[-1]
-    return min(epochs, key=lambda epoch: abs(epoch - int(chosen)))
-
-
-def is_playing() -> bool:
-    return bool(st.session_state.get(PLAYING))
-
-
-def follow(newest: bool) -> None:
-    """Whether the time machine stays with the newest epoch of a run that trains."""
-    st.session_state[FOLLOW] = newest
-
-
-def play(playing: bool) -> None:
-    """Let time run, or stand still."""
-    st.session_state[PLAYING] = playing
-
-
 def close_form() -> None:
     """Fold the new-run form away: the run it started is what counts now."""
     st.session_state[NEW_RUN] = False
@@ -280,14 +252,3 @@ def take_message() -> str | None:
 def channels_off() -> str:
     """The list of channels switched off, as it is written."""
     return str(st.session_state.get(OFF) or "")
-
-
-def keep_dream(of: object, done: int, picture: np.ndarray) -> None:
-    """The picture after `done` steps: it stays on the page where the work is cut short."""
-    st.session_state[DREAM] = of, done, picture
-
-
-def kept_dream(of: object) -> tuple[int, np.ndarray] | None:
-    """Steps done and the picture, where the last one begun was of this."""
-    kept = st.session_state.get(DREAM)
-    return kept[1:] if kept is not None and kept[0] == of else None

@@ -2,51 +2,30 @@
 
 import io
 
-import numpy as np
 import streamlit as st
 from PIL import Image
 
 from core.errors import CoreError
 from core.inspection.maximization import Channel, Goal
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, experiments, state
+from dashboard import cache, experiments
+from dashboard.components.climbing import WIDTH, climb, reached
 from dashboard.components.goal_picker import effort_picker, goal_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
-_WIDTH = 454  # pixels
-_DRAWN_EVERY = 8  # steps
-
-
-def climb(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> None:
-    """Draws while it works. Any click ends it here: Streamlit raises out of the next drawing."""
-    bar, canvas = st.progress(0.0, "Starting from noise"), st.empty()
-
-    def on_step(done: int, total: int, pixels: np.ndarray) -> None:
-        state.keep_dream((checkpoint.fingerprint, goal, seed, steps), done, pixels)
-        bar.progress(done / total, f"Step {done} of {total}")
-        if done % _DRAWN_EVERY == 0:
-            canvas.image(pixels, width=_WIDTH, alt=f"The picture after {done} steps")
-
-    try:
-        experiments.compute_dream(checkpoint, goal, seed, steps, on_step)
-    except CoreError as error:
-        error_box(error)
-        return
-    st.rerun()
-
 
 def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is_whole: bool) -> None:
     """The picture, how far it meets the goal, and what test images reach."""
     left, right = st.columns([3, 2])
-    left.image(picture, width=_WIDTH, alt=f"A picture that raises {name}")
+    left.image(picture, width=WIDTH, alt=f"A picture that raises {name}")
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     with right:
-        reached = experiments.strength(checkpoint, goal, picture)
+        strength = experiments.strength(checkpoint, goal, picture)
         what = "mean activation" if isinstance(goal, Channel) else "logit"
-        st.metric(f"{name}, {what}", f"{reached:.3g}")
+        st.metric(f"{name}, {what}", f"{strength:.3g}")
         if is_whole:
             compare(checkpoint, goal)
         (label, probability), *_ = cache.predictions(checkpoint, [Chosen(name, picture)])[0].top(1)
@@ -81,7 +60,7 @@ if pressed:
     climb(checkpoint, goal, seed, steps)
 try:
     found = experiments.dream(checkpoint, goal, seed, steps)
-    kept = state.kept_dream((checkpoint.fingerprint, goal, seed, steps))
+    kept = reached(checkpoint, goal, seed, steps)
     if found is not None:
         show(checkpoint, goal, found, name, is_whole=True)
     elif kept is not None:

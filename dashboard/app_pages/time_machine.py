@@ -12,7 +12,7 @@ from dashboard import snapshots, state
 from dashboard.components.moment import confusion_panel, film_panel, filters_panel, maps_panel, photo_panel
 from dashboard.components.run_picker import run_picker
 from dashboard.components.status import error_box
-from dashboard.components.time_slider import time_slider
+from dashboard.components.time_slider import is_playing, time_slider
 
 _PLAY_SECONDS = 0.8
 _WATCH_SECONDS = 3.0
@@ -75,5 +75,5 @@ except CoreError as error:
     st.stop()
 names = tuple(run.data["class_names"])
 view = pick_view(pinned, names)
-seconds = _PLAY_SECONDS if state.is_playing() else _WATCH_SECONDS if run.state.is_active else None
-st.fragment(look, run_every=seconds)(run, pinned, names, *view, state.is_playing())
+seconds = _PLAY_SECONDS if is_playing() else _WATCH_SECONDS if run.state.is_active else None
+st.fragment(look, run_every=seconds)(run, pinned, names, *view, is_playing())

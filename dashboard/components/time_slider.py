@@ -12,18 +12,18 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
 
     is_ticking: whether the page calls this again and again. Only the page can start and stop that, so it is redrawn.
     """
-    if state.is_playing() is not is_ticking:
+    if is_playing() is not is_ticking:
         st.rerun()
     state.check_link(state.EPOCH, epochs, "epoch")
-    now = state.shown_epoch(epochs, is_live=is_live and not state.is_playing())
-    if state.is_playing():
+    now = _shown(epochs, is_live=is_live and not is_playing())
+    if is_playing():
         later = [epoch for epoch in epochs if epoch > now]
         if later:
             now = later[0]
         else:
-            state.play(False)
+            _play(False)
             st.rerun()
-    state.show_epoch(now)
+    st.session_state[state.EPOCH] = now
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _play_button(epochs, now)
         if len(epochs) > 1:
@@ -34,8 +34,8 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
 
 
 def _play_button(epochs: Sequence[int], now: int) -> None:
-    if state.is_playing():
-        st.button("Pause", icon=":material/pause:", key="pause", on_click=state.play, args=(False,))
+    if is_playing():
+        st.button("Pause", icon=":material/pause:", key="pause", on_click=_play, args=(False,))
     else:
         st.button(
             "Play", icon=":material/play_arrow:", key="play", on_click=_start, args=(epochs, now),
@@ -46,11 +46,27 @@ def _play_button(epochs: Sequence[int], now: int) -> None:
 def _start(epochs: Sequence[int], now: int) -> None:
     """From here on, or from the beginning where this is the end."""
     if now == epochs[-1]:
-        state.show_epoch(epochs[0])
-    state.follow(False)
-    state.play(True)
+        st.session_state[state.EPOCH] = epochs[0]
+    st.session_state[state.FOLLOW] = False
+    _play(True)
 
 
 def _by_hand() -> None:
-    state.follow(False)
-    state.play(False)
+    st.session_state[state.FOLLOW] = False
+    _play(False)
+
+
+def is_playing() -> bool:
+    return bool(st.session_state.get(state.PLAYING))
+
+
+def _play(playing: bool) -> None:
+    st.session_state[state.PLAYING] = playing
+
+
+def _shown(epochs: Sequence[int], *, is_live: bool) -> int:
+    """The newest epoch while one follows a run that trains, else the chosen one or the one nearest to it."""
+    chosen = st.session_state.get(state.EPOCH, st.query_params.get(state.EPOCH))
+    if (is_live and st.session_state.get(state.FOLLOW, chosen is None)) or not str(chosen).isdecimal():
+        return epochs[-1]
+    return min(epochs, key=lambda epoch: abs(epoch - int(chosen)))
