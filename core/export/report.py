@@ -27,7 +27,7 @@ from core.runs.checkpoints import Checkpoint
 from core.runs.metrics import MetricsReader
 
 _HERE = Path(__file__).parent
-_JUDGED = 500  # test images, where nobody has judged all of them yet
+_JUDGED = 250  # test images, where nobody has judged all of them yet
 _MISTAKES = 24
 _STAGES = 4
 _SHEET = 380  # pixels that a mosaic is at least wide
