@@ -229,14 +229,9 @@ def check_links(key: str, options: Collection[str], what: str) -> None:
         st.session_state[key] = [name for name in chosen if name in options]
 
 
-def choose_image(index: int) -> None:
-    """Point the image picker at this test image."""
-    st.session_state[IMAGE_INDEX] = index
-
-
 def random_image(indices: Sequence[int]) -> None:
     """Point the image picker at any of these test images."""
-    choose_image(random.choice(indices))
+    st.session_state[IMAGE_INDEX] = random.choice(indices)
 
 
 def leave_message(text: str) -> None:
