@@ -20,6 +20,7 @@ from core.prediction import private_view
 Method = Literal["grad-cam", "saliency", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
 Progress = Callable[[int, int], object]
+_Forward = Callable[[torch.Tensor], torch.Tensor]
 
 SQUARE = 31  # pixels, the side of what occlusion covers: four to five pixels of a CIFAR-10 image
 STRIDE = 14  # pixels between its 15 x 15 places, the last of which ends at the edge
@@ -69,7 +70,8 @@ def attribute(
     if not 0 <= target < model.num_classes:
         raise InspectionError(f"The network has classes 0 to {model.num_classes - 1}, got {target}.")
     pixels = to_batch([image], model.input_spec.image_size).to(next(model.parameters()).device)
-    values, gap = _attribute(private_view(model), normalize(pixels, model.input_spec), method, target, on_progress)
+    x = normalize(pixels, model.input_spec).contiguous(memory_format=torch.channels_last)  # a quarter faster on a CPU
+    values, gap = _attribute(private_view(model), x, method, target, on_progress)
     return Attribution(method, target, values.detach().float().cpu().numpy(), gap)
 
 
@@ -92,13 +94,15 @@ def _attribute(
             x, target=target, n_steps=_STEPS, internal_batch_size=_STEPS_AT_ONCE, return_convergence_delta=True
         )
         return values[0].sum(0), gap.item()
-    values = Occlusion(_counting(network, _PLACES, on_progress)).attribute(
-        x, (3, SQUARE, SQUARE), (3, STRIDE, STRIDE), target=target, perturbations_per_eval=_PLACES_AT_ONCE
+    seen = torch.ones_like(x[:, :1])  # to cover this instead of three colours takes a third of Captum's work
+    covered = _counting(lambda seen: network(x * seen), _PLACES, on_progress)
+    values = Occlusion(covered).attribute(
+        seen, (1, SQUARE, SQUARE), (1, STRIDE, STRIDE), target=target, perturbations_per_eval=_PLACES_AT_ONCE
     )
     return values[0, 0], None
 
 
-def _counting(network: AlexNet, total: int, on_progress: Progress | None) -> Callable[[torch.Tensor], torch.Tensor]:
+def _counting(network: _Forward, total: int, on_progress: Progress | None) -> _Forward:
     """`network`, counting the images it is given up to `total`; one alone is a reference and doesn't count."""
     done = 0
 

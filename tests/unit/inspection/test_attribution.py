@@ -35,7 +35,8 @@ def model() -> AlexNet:
 
 @pytest.fixture
 def x(model: AlexNet) -> torch.Tensor:
-    return normalize(to_batch([PICTURE], model.input_spec.image_size), model.input_spec)
+    x = normalize(to_batch([PICTURE], model.input_spec.image_size), model.input_spec)
+    return x.contiguous(memory_format=torch.channels_last)  # another layout adds up in another order
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def test_the_values_are_captums(
     assert (found.method, found.target) == (method, TARGET)
     assert (found.values.dtype, found.values.shape) == (np.float32, (227, 227))
     expected = by_hand(model, x, method).detach().numpy()
-    np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+    rounding = 1e-4 if method == "occlusion" else 1e-6  # its values are differences of scores that are much larger
+    np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=rounding * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("method", METHODS[:2])
