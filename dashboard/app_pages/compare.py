@@ -3,13 +3,11 @@
 import streamlit as st
 
 from core.errors import CoreError
-from core.inspection.feature_maps import STAGES, stages_of
-from core.model import CONV_LAYERS
-from dashboard import state
 from dashboard.components.channel_choice import ColorScale, pick_scale
 from dashboard.components.compared_maps import both_predictions, compared_maps
 from dashboard.components.compared_runs import compared_runs, pick_runs
 from dashboard.components.image_picker import image_picker
+from dashboard.components.layer_picker import pick_layer, pick_stage
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.second_checkpoint import second_checkpoint_picker, what_compares
 from dashboard.components.status import error_box
@@ -20,17 +18,8 @@ _WATCH_SECONDS = 5
 def pick_view() -> tuple[str, str, ColorScale]:
     """Layer, stage and colour scale."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        state.check_link(state.LAYER, CONV_LAYERS, "layer")
-        layer = st.segmented_control(
-            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
-        )
-        stages = stages_of(layer)
-        state.check_link(state.STAGE, stages, "stage")
-        state.keep_valid(state.STAGE, stages)
-        stage = st.segmented_control(
-            "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",
-            help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
-        )  # fmt: skip
+        layer = pick_layer()
+        stage = pick_stage(layer)
         return layer, stage, pick_scale()
 
 

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from core.errors import CoreError
-from core.inspection.feature_maps import STAGES, FeatureMaps, stages_of
+from core.inspection.feature_maps import STAGES, FeatureMaps
 from core.inspection.mosaic import Mosaic
-from core.model import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
 from dashboard.components.channel import channel_view, pick_channel
 from dashboard.components.channel_choice import ColorScale, color_bar, pick_channels, pick_scale
 from dashboard.components.image_picker import image_picker
+from dashboard.components.layer_picker import pick_layer, pick_stage
 from dashboard.components.mosaic import mosaic as clickable_mosaic
 from dashboard.components.mosaic import picked_channel
 from dashboard.components.run_picker import checkpoint_picker
@@ -23,19 +23,8 @@ _MOSAIC_HEIGHT = 720  # pixels: the mosaic scrolls, so that the enlarged channel
 def pick_view() -> tuple[str, str, ColorScale]:
     """Layer, stage and colour scale."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        state.check_link(state.LAYER, CONV_LAYERS, "layer")
-        layer = st.segmented_control(
-            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params",
-            on_change=state.pin_unit,
-        )  # fmt: skip
-        stages = stages_of(layer)
-        state.check_link(state.STAGE, stages, "stage")
-        state.keep_valid(state.STAGE, stages)
-        # No format_func here: the address carries what is shown.
-        stage = st.segmented_control(
-            "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",
-            on_change=state.pin_unit, help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
-        )  # fmt: skip
+        layer = pick_layer()
+        stage = pick_stage(layer)
         return layer, stage, pick_scale()
 
 

@@ -7,13 +7,12 @@ import streamlit as st
 
 from core.export.request import Kind, Request
 from core.export.tables import Table
-from core.inspection.feature_maps import STAGES, stages_of
-from core.model import CONV_LAYERS
 from core.runs.snapshots import snapshot_epochs
 from dashboard import snapshots, state
 from dashboard.components.channel_choice import pick_scale
 from dashboard.components.export_card import export_card
 from dashboard.components.image_picker import image_picker
+from dashboard.components.layer_picker import pick_layer, pick_stage
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.images import Chosen
 
@@ -43,17 +42,8 @@ _CARDS: dict[Kind, tuple[str, str]] = {
 def pick_view(request: Request) -> Request:
     """Layer, stage and colour scale of the picture, the activations and the animation."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        state.check_link(state.LAYER, CONV_LAYERS, "layer")
-        layer = st.segmented_control(
-            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
-        )
-        stages = stages_of(layer)
-        state.check_link(state.STAGE, stages, "stage")
-        state.keep_valid(state.STAGE, stages)
-        stage = st.segmented_control(
-            "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",
-            help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
-        )  # fmt: skip
+        layer = pick_layer()
+        stage = pick_stage(layer)
         scale, greatest = pick_scale()
     return replace(request, layer=layer, stage=stage, scale=scale, greatest=greatest)
 

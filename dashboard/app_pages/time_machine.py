@@ -5,10 +5,10 @@ from typing import Literal, get_args
 import streamlit as st
 
 from core.errors import CoreError
-from core.model import CONV_LAYERS
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, snapshot_epochs
 from dashboard import snapshots, state
+from dashboard.components.layer_picker import pick_layer
 from dashboard.components.moment import confusion_panel, film_panel, filters_panel, maps_panel, photo_panel
 from dashboard.components.run_picker import run_picker
 from dashboard.components.status import error_box
@@ -30,10 +30,7 @@ def pick_view(pinned: Pinned, names: tuple[str, ...]) -> tuple[int, str, TimeSca
             help="  \n".join(f"**{n}**: {names[label]}" for n, label in zip(numbers, pinned.labels, strict=True))
             + "  \nWhich images are pinned is a setting of a new run.",
         )  # fmt: skip
-        state.check_link(state.LAYER, CONV_LAYERS, "layer")
-        layer = st.segmented_control(
-            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
-        )
+        layer = pick_layer()
         scale: TimeScale = st.segmented_control(
             "Colour scale per", get_args(TimeScale), default="channel", required=True, key=state.TIME_SCALE,
             bind="query-params",

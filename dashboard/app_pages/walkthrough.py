@@ -8,12 +8,12 @@ import streamlit as st
 from core.errors import CoreError
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.walkthrough import Walk, strongest_unit
-from core.model import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
 from dashboard.components import walkthrough_after as after
 from dashboard.components.channel import pick_channel
 from dashboard.components.image_picker import image_picker
+from dashboard.components.layer_picker import pick_layer
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.components.walkthrough_sum import addition, products
@@ -24,10 +24,7 @@ from dashboard.images import Chosen
 @st.fragment
 def walk_through(checkpoint: Checkpoint, image: Chosen) -> None:
     """The pickers of a unit and its steps; choosing another redraws only this."""
-    state.check_link(state.LAYER, CONV_LAYERS, "layer")
-    layer = st.segmented_control(
-        "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
-    )
+    layer = pick_layer()
     try:
         activations = cache.activations(checkpoint, image)
         channel = pick_channel(FeatureMaps(layer, "conv", activations[layer]))

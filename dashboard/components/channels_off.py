@@ -9,10 +9,10 @@ import streamlit as st
 from core.errors import CoreError, InspectionError
 from core.inspection.ablation import format_channels, num_channels, parse_channels, strongest
 from core.inspection.mosaic import dead_channels
-from core.model import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, experiments, state, surveys
 from dashboard.components.counting import counting
+from dashboard.components.layer_picker import pick_layer
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
@@ -30,10 +30,7 @@ _GROUPS = {
 
 def channels_off(checkpoint: Checkpoint, image: Chosen) -> tuple[str, tuple[int, ...]]:
     """The layer and its channels that are off; none where what was written can't be read."""
-    state.check_link(state.LAYER, CONV_LAYERS, "layer")
-    layer = st.segmented_control(
-        "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params"
-    )
+    layer = pick_layer()
     last = num_channels(layer) - 1
     text = st.text_input(
         f"Channels of {layer} switched off, 0 to {last}", key=state.OFF, bind="query-params", max_chars=2000,

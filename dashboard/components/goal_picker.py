@@ -4,9 +4,9 @@ import streamlit as st
 
 from core.inspection.ablation import num_channels
 from core.inspection.maximization import STEPS, Channel, Class, Goal
-from core.model import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint
 from dashboard import state
+from dashboard.components.layer_picker import pick_layer
 
 _KINDS = ("channel", "class")
 _STEPS = (32, 64, 128, 256)
@@ -21,11 +21,7 @@ def goal_picker(checkpoint: Checkpoint) -> Goal:
         kind = st.segmented_control(
             "Goal", _KINDS, default="channel", required=True, key=state.GOAL, bind="query-params"
         )
-        state.check_link(state.LAYER, CONV_LAYERS, "layer")
-        layer = st.segmented_control(
-            "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params",
-            disabled=kind != "channel",
-        )  # fmt: skip
+        layer = pick_layer(disabled=kind != "channel")
         count = num_channels(layer)
         state.check_link(state.CHANNEL, range(count), "channel")
         state.keep_below(state.CHANNEL, count)

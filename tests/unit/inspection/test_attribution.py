@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from dataclasses import dataclass
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion, Saliency
@@ -41,18 +39,15 @@ def x(model: AlexNet) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Explained:
-    """An attribution, what was told while it was computed, and the seconds of processor time that it took."""
+    """An attribution, and what was told while it was computed."""
 
     attribution: Attribution
     told: list[tuple[int, int]]
-    seconds: float
 
 
 def explain(model: AlexNet, method: Method) -> Explained:
     told: list[tuple[int, int]] = []
-    began = time.process_time()
-    attribution = attribute(model, PICTURE, method, TARGET, lambda done, total: told.append((done, total)))
-    return Explained(attribution, told, time.process_time() - began)
+    return Explained(attribute(model, PICTURE, method, TARGET, lambda done, total: told.append((done, total))), told)
 
 
 @pytest.fixture(scope="module")
@@ -162,12 +157,6 @@ def test_what_the_progress_raises_ends_the_work(model: AlexNet) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         attribute(model, PICTURE, "integrated-gradients", TARGET, leave)
-
-
-def test_occlusion_takes_at_most_six_seconds_of_two_quiet_cores(explained: dict[Method, Explained]) -> None:
-    if psutil.getloadavg()[0] > (psutil.cpu_count() or 1) + 1:
-        pytest.skip("other programs keep the processor busy")
-    assert explained["occlusion"].seconds / 2 <= 6
 
 
 @pytest.mark.parametrize("method", METHODS)

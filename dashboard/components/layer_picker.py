@@ -1,0 +1,30 @@
+"""Choose a convolution layer and one of its stages, the same on every page."""
+
+import streamlit as st
+
+from core.inspection.feature_maps import STAGES, stages_of
+from core.model import CONV_LAYERS
+from dashboard import state
+
+
+def pick_layer(*, disabled: bool = False) -> str:
+    """One of conv1 to conv5. Another layer lets go of the pinned unit: the same row is another place there."""
+    state.check_link(state.LAYER, CONV_LAYERS, "layer")
+    layer: str = st.segmented_control(
+        "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params",
+        on_change=state.pin_unit, disabled=disabled,
+    )  # fmt: skip
+    return layer
+
+
+def pick_stage(layer: str) -> str:
+    """conv, relu, and lrn and pool where the layer has them."""
+    stages = stages_of(layer)
+    state.check_link(state.STAGE, stages, "stage")
+    state.keep_valid(state.STAGE, stages)
+    # No format_func here: the address carries what is shown.
+    stage: str = st.segmented_control(
+        "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",
+        on_change=state.pin_unit, help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
+    )  # fmt: skip
+    return stage
