@@ -43,7 +43,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Class:
-    """The class's logit, before the softmax: a probability also rises where the others fall (Simonyan et al. 2013)."""
+    """The log of the class's odds. Its logit alone also rises with what other classes rise with far more."""
 
     index: int
 
@@ -103,9 +103,14 @@ def _check(model: AlexNet, goal: Goal) -> None:
 
 
 def _output(model: AlexNet, x: torch.Tensor, goal: Goal) -> torch.Tensor:
-    """The channel's map before its ReLU, N x H x W; of a class the logit, N."""
-    wanted, index = (goal.layer, goal.channel) if isinstance(goal, Channel) else ("fc8", goal.index)
-    return next(output for name, output in evaluation_view(model).activations(x) if name == wanted)[:, index]
+    """The channel's map before its ReLU, N x H x W; of a class the log of its odds, N."""
+    wanted = goal.layer if isinstance(goal, Channel) else "fc8"
+    output = next(output for name, output in evaluation_view(model).activations(x) if name == wanted)
+    if isinstance(goal, Channel):
+        return output[:, goal.channel]
+    others = torch.arange(model.num_classes, device=output.device) != goal.index
+    odds: torch.Tensor = output[:, goal.index] - output[:, others].logsumexp(1)
+    return odds
 
 
 def _climb(output: torch.Tensor, goal: Goal) -> torch.Tensor:

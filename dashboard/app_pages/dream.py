@@ -24,7 +24,7 @@ def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is
     picture.save(buffer, format="PNG")
     with right:
         strength = experiments.strength(checkpoint, goal, picture)
-        what = "mean activation" if isinstance(goal, Channel) else "logit"
+        what = "mean activation" if isinstance(goal, Channel) else "log-odds"
         st.metric(f"{name}, {what}", f"{strength:.3g}")
         if is_whole:
             compare(checkpoint, goal)

@@ -47,7 +47,7 @@ def test_a_class_is_climbed_to(dream):
     assert at.number_input(key="channel").disabled
     at.button(key="climb").click().run()
     assert not at.exception
-    assert at.metric[0].label == "star, logit"
+    assert at.metric[0].label == "star, log-odds"
 
 
 @pytest.mark.parametrize(
