@@ -114,7 +114,14 @@ class TrainConfig(BaseModel):
     @classmethod
     def _numbers(cls, value: object) -> object:
         """A form and a command line give text."""
-        return [part for part in value.replace(",", " ").split() if part] if isinstance(value, str) else value
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @field_validator("pinned_images")
+    @classmethod
+    def _all_different(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("names an image twice")
+        return value
 
     @field_validator("data_dir")
     @classmethod

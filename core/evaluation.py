@@ -89,8 +89,7 @@ def evaluate(
     counts = table.sum(1)
     per_class = np.divide(table.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0)
     loss, accuracy = float(total(losses)) / table.sum(), table.trace() / table.sum()
-    probabilities = torch.cat(said) if said else torch.empty(0, model.num_classes)
-    return Evaluation(float(loss), float(accuracy), per_class, table, probabilities.cpu().numpy())
+    return Evaluation(float(loss), float(accuracy), per_class, table, torch.cat(said).cpu().numpy())
 
 
 def _log_probabilities(model: AlexNet, images: torch.Tensor, views: Views) -> torch.Tensor:

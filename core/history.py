@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from core.errors import RunError
 from core.outcomes import Outcomes
 from core.runs.run import Run
 from core.runs.snapshots import read_pinned, read_snapshot, snapshot_epochs
@@ -96,11 +98,15 @@ class History:
 
 
 def read_history(run: Run, class_names: tuple[str, ...]) -> History | None:
-    """From the snapshots of `run`; None where no epoch left one. Raises RunError where one is damaged."""
+    """From the snapshots of `run`, damaged ones left out; None where there is none. Raises RunError."""
     epochs = [epoch for epoch in snapshot_epochs(run) if epoch > 0]  # before the first step nothing is validated
     if not epochs:
         return None
     labels = read_pinned(run).val_labels
-    said = {epoch: read_snapshot(run, epoch).probabilities for epoch in epochs}
-    kept = {epoch: Outcomes(labels, found, class_names) for epoch, found in said.items() if found is not None}
+    kept = {}
+    for epoch in epochs:
+        with contextlib.suppress(RunError):  # a damaged epoch must not hide the others
+            found = read_snapshot(run, epoch).probabilities
+            if found is not None and found.shape == (len(labels), len(class_names)):
+                kept[epoch] = Outcomes(labels, found, class_names)
     return History(tuple(kept), tuple(kept.values())) if kept else None

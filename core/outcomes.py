@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 from core.data.images import ImageSet, require_usable
 from core.errors import InspectionError
 from core.evaluation import evaluate
+from core.files import load_arrays, save_arrays
 from core.model.alexnet import AlexNet
-from core.runs.files import replacing
 
 Order = Literal["loss", "confidence"]
 _BINS = 15  # as many as Guo et al. use
@@ -110,29 +109,20 @@ class Outcomes:
 
     def save(self, path: Path) -> None:
         """Write to `path` (npz), whole or not at all. Raises OSError."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                labels=self.labels,
-                probabilities=self.probabilities,
-                class_names=np.array(self.class_names, dtype=str),
-                images=np.array(self.images, dtype=str),
-            )
+        about = {"class_names": np.array(self.class_names, dtype=str), "images": np.array(self.images, dtype=str)}
+        save_arrays(path, {"labels": self.labels, "probabilities": self.probabilities} | about)
 
     @classmethod
     def load(cls, path: Path) -> Outcomes | None:
         """What `save` wrote; None where there is nothing, or nothing that can be used."""
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                labels, probabilities = stored["labels"], stored["probabilities"]
-                names, images = tuple(stored["class_names"].tolist()), str(stored["images"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        found = load_arrays(path, ("labels", "probabilities", "class_names", "images"))
+        if found is None:
             return None
+        labels, probabilities, names = found["labels"], found["probabilities"], tuple(found["class_names"].tolist())
         fits = labels.ndim == 1 and labels.dtype == np.int64 and probabilities.shape == (len(labels), len(names))
         if not (fits and len(labels) and np.isin(labels, np.arange(len(names))).all()):
             return None
-        return cls(labels, probabilities.astype(np.float32), names, images)
+        return cls(labels, probabilities.astype(np.float32), names, str(found["images"]))
 
 
 def judge(model: AlexNet, images: ImageSet, on_batch: Callable[[int], None] | None = None) -> Outcomes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import ExportError
-from core.runs.files import replacing
+from core.files import replacing
 
 
 @contextlib.contextmanager

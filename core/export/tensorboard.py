@@ -22,7 +22,7 @@ from core.errors import ExportError
 from core.export.files import whole
 from core.export.pictures import confusion_picture, filters_sheet
 from core.export.settings import setting_rows
-from core.runs.files import new_folder
+from core.files import new_folder
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import read_snapshot, snapshot_epochs

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import uuid
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 
 from core.data.images import ImageSet
 from core.errors import InspectionError
+from core.files import load_arrays, save_arrays
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.prediction import evaluation_view
 
@@ -72,29 +71,19 @@ class Atlas:
     def save(self, path: Path) -> None:
         """Write `path` (npz), whole or not at all, and the folders it needs. Raises OSError."""
         arrays = {f"{name}.{key}": value for name, layer in self.layers.items() for key, value in vars(layer).items()}
-        about = {"num_images": self.num_images, "images": self.images, "class_names": np.array(self.class_names)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, **arrays, **about)  # type: ignore[arg-type]
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        about = {"num_images": self.num_images, "images": self.images, "class_names": self.class_names}
+        save_arrays(path, arrays | {name: np.array(value) for name, value in about.items()})
 
     @staticmethod
     def load(path: Path) -> Atlas | None:
         """What save wrote to `path`; None where it is missing, damaged, or of another form."""
         names = [field.name for field in fields(LayerAtlas)]
-        try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                layers = {
-                    layer: LayerAtlas(**{name: file[f"{layer}.{name}"] for name in names}) for layer in CONV_LAYERS
-                }
-                class_names = tuple(file["class_names"].tolist())
-                return Atlas(layers, int(file["num_images"]), str(file["images"]), class_names)
-        except (OSError, EOFError, KeyError, TypeError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        about = ("num_images", "images", "class_names")
+        found = load_arrays(path, [*(f"{layer}.{name}" for layer in CONV_LAYERS for name in names), *about])
+        if found is None:
             return None
+        layers = {layer: LayerAtlas(**{name: found[f"{layer}.{name}"] for name in names}) for layer in CONV_LAYERS}
+        return Atlas(layers, int(found["num_images"]), str(found["images"]), tuple(found["class_names"].tolist()))
 
 
 def compute_atlas(model: AlexNet, images: ImageSet, on_batch: Callable[[int], None] | None = None) -> Atlas:

@@ -76,7 +76,8 @@ def matched_levels(comparison: Comparison, scale: Scale, fixed: float | None = N
     top, bottom = np.split(both.pixels, 2, axis=1)
     unit = np.clip(comparison.difference / both.high[:, None, None], -1, 1)
     pixels = np.round(127.5 + 127.5 * unit).astype(np.uint8)
-    pixels[list(both.dead)] = 128  # as in the maps: what hardly responds on both sides must not become noise
+    if scale == "channel":  # as in the maps: what hardly responds on both sides must not become noise
+        pixels[list(both.dead)] = 128
     return (
         replace(both, pixels=top, dead=dead_channels(a)),
         replace(both, pixels=bottom, dead=dead_channels(b)),

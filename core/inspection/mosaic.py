@@ -102,24 +102,24 @@ def limits(maps: FeatureMaps, scale: Scale, fixed: float | None = None) -> tuple
 
 def to_bytes(maps: FeatureMaps, scale: Scale, fixed: float | None = None) -> np.ndarray:
     """The maps as uint8, C x H x W, 0 at the low end of the colour scale, 255 at the high end. Raises as `limits`."""
-    low, high = (limit[:, None, None] for limit in limits(maps, scale, fixed))
-    unit = np.clip((maps.values - low) / np.maximum(high - low, 1e-12), 0, 1)
-    pixels: np.ndarray = np.round(unit * 255).astype(np.uint8)
-    if scale == "channel":  # a dead channel must not be blown up into noise
-        pixels[list(dead_channels(maps))] = 128 if maps.is_signed else 0
-    return pixels
+    return to_levels(maps, scale, fixed).pixels
 
 
 def to_levels(maps: FeatureMaps, scale: Scale = "channel", fixed: float | None = None) -> Levels:
     """All channels of `maps` in colours. Raises as `limits`."""
     low, high = limits(maps, scale, fixed)
+    dead = dead_channels(maps)
+    unit = (maps.values - low[:, None, None]) / np.maximum(high - low, 1e-12)[:, None, None]
+    pixels = np.round(np.clip(unit, 0, 1) * 255).astype(np.uint8)
+    if scale == "channel":  # a dead channel must not be blown up into noise
+        pixels[list(dead)] = 128 if maps.is_signed else 0
     return Levels(
         layer=maps.layer,
-        pixels=to_bytes(maps, scale, fixed),
+        pixels=pixels,
         low=low,
         high=high,
         shared=scale != "channel",
-        dead=dead_channels(maps),
+        dead=dead,
         colors=colormap_of(maps),
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,9 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from core.errors import CheckpointError
+from core.files import read_json, replacing, write_json
 from core.model.alexnet import AlexNet, InputSpec
 from core.runs.compact import expand
-from core.runs.files import read_json, replacing, write_json
 from core.runs.run import Run
 from core.runs.writer import RunWriter
 
@@ -220,6 +221,9 @@ def _prune(run: Run, before: set[str | None]) -> None:
         if name not in kept or (file.name.endswith(".train.safetensors") and name != last):
             with contextlib.suppress(PermissionError):  # on Windows a viewer's open file stays until the next save
                 file.unlink(missing_ok=True)
+            if name not in kept:
+                for derived in (run.path / "derived").glob(f"{name}-*"):
+                    shutil.rmtree(derived, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

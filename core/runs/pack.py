@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 
 from core.config import DataSource, TrainConfig, make_config
 from core.errors import ConfigError, RunError
+from core.files import new_folder, read_json, replacing, write_json
 from core.model.alexnet import CONV_LAYERS
 from core.runs.checkpoints import Checkpoint, Tensors, find_checkpoint, open_model, write_tensors
 from core.runs.compact import compact
-from core.runs.files import new_folder, read_json, replacing, write_json
 from core.runs.metrics import decode, segment_paths
 from core.runs.run import Run, RunState, check_run_id
 from core.runs.snapshots import (

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from core.config import TrainConfig, read_config
 from core.errors import ConfigError, RunError
-from core.runs.files import read_json, write_json
+from core.files import read_json, write_json
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 STALLED_AFTER_SECONDS = 60.0

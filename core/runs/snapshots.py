@@ -9,14 +9,14 @@ snapshots/epoch-0007.npz    after epoch 7 (0: before the first step): conv1's fi
 from __future__ import annotations
 
 import re
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from core.errors import RunError
-from core.runs.files import replacing_quickly
+from core.files import load_arrays, save_arrays
 from core.runs.run import Run
 
 MAX_PINNED = 8
@@ -54,7 +54,7 @@ class Snapshot:
 
 def write_pinned(run: Run, pinned: Pinned) -> None:
     """Keep what all snapshots of `run` refer to."""
-    _write(run.path / "snapshots" / "pinned.npz", vars(pinned), compress=True)
+    save_arrays(run.path / "snapshots" / "pinned.npz", vars(pinned), compress=True)
 
 
 def write_snapshot(
@@ -67,11 +67,11 @@ def write_snapshot(
         "pinned_probabilities": snapshot.pinned_probabilities.astype(np.float32),
     }
     if snapshot.probabilities is not None:
-        arrays["probabilities"] = snapshot.probabilities.astype(np.float16)
+        arrays["probabilities"] = snapshot.probabilities.astype(np.float32)  # in 16 bits, close ones would be equal
     for layer, (values, tops) in maps.items():
         for pinned in range(len(values)):  # apart, so that a reader of one image reads no more than that
             arrays |= {f"{layer}.maps.{pinned}": values[pinned], f"{layer}.tops.{pinned}": tops[pinned]}
-    _write(snapshot_file(run, snapshot.epoch), arrays, compress=compress)
+    save_arrays(snapshot_file(run, snapshot.epoch), arrays, compress=compress)
 
 
 def snapshot_epochs(run: Run) -> tuple[int, ...]:
@@ -88,14 +88,13 @@ def read_pinned(run: Run) -> Pinned:
 
 def read_snapshot(run: Run, epoch: int) -> Snapshot:
     """One epoch's snapshot without its maps. Raises RunError where it is missing or damaged."""
-    found = _read(snapshot_file(run, epoch), run, "step", "filters", "pinned_probabilities", optional="probabilities")
-    probabilities = found.get("probabilities")
+    found = _read(snapshot_file(run, epoch), run, "step", "filters", "pinned_probabilities", optional=["probabilities"])
     return Snapshot(
         epoch,
         int(found["step"]),
         found["filters"].astype(np.float32),
         found["pinned_probabilities"],
-        None if probabilities is None else probabilities.astype(np.float32),
+        found.get("probabilities"),
     )
 
 
@@ -121,18 +120,8 @@ def snapshot_file(run: Run, epoch: int) -> Path:
     return run.path / "snapshots" / f"epoch-{epoch:04}.npz"
 
 
-def _write(path: Path, arrays: Arrays, *, compress: bool) -> None:
-    path.parent.mkdir(exist_ok=True)
-    with replacing_quickly(path) as temporary, temporary.open("wb") as file:
-        (np.savez_compressed if compress else np.savez)(file, **arrays)  # type: ignore[arg-type]
-
-
-def _read(path: Path, run: Run, *names: str, optional: str = "") -> Arrays:
-    """The arrays of those names; no more than that is read."""
-    try:
-        with path.open("rb") as opened, np.load(opened) as file:  # np.load would leave a damaged file open
-            return {name: file[name] for name in (*names, *({optional} & set(file.files)))}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(
-            f"{path.name} of run {run.id!r} is missing or damaged; choose another epoch or image."
-        ) from error
+def _read(path: Path, run: Run, *names: str, optional: Sequence[str] = ()) -> Arrays:
+    found = load_arrays(path, names, optional)
+    if found is None:
+        raise RunError(f"{path.name} of run {run.id!r} is missing or damaged; choose another epoch or image.")
+    return found

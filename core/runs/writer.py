@@ -13,7 +13,7 @@ from typing import Any
 from filelock import Timeout
 
 from core.errors import RunLockedError
-from core.runs.files import remove_leftovers, write_json, write_json_quickly
+from core.files import remove_leftovers, write_json, write_json_quickly
 from core.runs.metrics import encode, segment_paths
 from core.runs.run import Progress, Run, RunState
 

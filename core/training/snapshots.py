@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import torch
 
 from core.config import TrainConfig
 from core.data.images import DataSplits, ImageSet
-from core.errors import DataError
+from core.errors import DataError, RunError
 from core.evaluation import Evaluation
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
-from core.runs.snapshots import MAX_PINNED, Pinned, Snapshot, write_pinned, write_snapshot
+from core.runs.run import Run
+from core.runs.snapshots import MAX_PINNED, Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
 from core.runs.writer import RunWriter
+from core.training.distributed import current
 from core.training.state import TrainingState
 
 
 def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | None:
     """The test images whose maps are kept, by default the first of each class; None where no snapshots are wanted.
 
-    Raises DataError for a number beyond the test set.
+    Raises DataError for a number beyond the test set, and where the images are not those that the run began with.
     """
     if not config.snapshots:
         return None
@@ -28,10 +32,23 @@ def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | 
         last = len(data.test) - 1
         raise DataError(f"pinned_images: there is no test image {beyond[0]}; the test set has 0 to {last}.")
     chosen = data.test.select(torch.tensor(numbers))
-    labels = chosen.labels.numpy(), data.val.labels.numpy()
-    pixels = chosen.images.permute(0, 2, 3, 1).numpy()
-    write_pinned(writer.run, Pinned(pixels, np.array(numbers, dtype=np.int64), *labels))
+    pixels, labels = chosen.images.permute(0, 2, 3, 1).numpy(), chosen.labels.numpy()
+    pinned = Pinned(pixels, np.array(numbers, dtype=np.int64), labels, data.val.labels.numpy())
+    if current().is_first:
+        _keep(writer.run, pinned)
     return chosen
+
+
+def _keep(run: Run, pinned: Pinned) -> None:
+    """Write `pinned` once; on a resume it has to be the same, for the snapshots so far are of it."""
+    with contextlib.suppress(RunError):  # not there yet
+        known = read_pinned(run)
+        if not all(np.array_equal(value, getattr(known, name)) for name, value in vars(pinned).items()):
+            raise DataError(
+                "The validation or test images have changed since this run began; restore them, or start a new run."
+            )
+        return
+    write_pinned(run, pinned)
 
 
 def first_of_each_class(images: ImageSet) -> tuple[int, ...]:
@@ -43,7 +60,10 @@ def first_of_each_class(images: ImageSet) -> tuple[int, ...]:
 def take_snapshot(
     writer: RunWriter, state: TrainingState, pinned: ImageSet | None, result: Evaluation | None = None
 ) -> None:
-    """Write what the network that is judged looks like now. result: of its validation, None before the first step."""
+    """Write what the network that is judged looks like now. result: of its validation, None before the first step.
+
+    Where it can't be written the training goes on without: what it needs itself is in the checkpoints.
+    """
     if pinned is None or not state.peers.is_first:
         return
     model = state.judged
@@ -55,7 +75,10 @@ def take_snapshot(
         pinned_probabilities=probabilities,
         probabilities=None if result is None else result.probabilities,
     )
-    write_snapshot(writer.run, snapshot, maps)
+    try:
+        write_snapshot(writer.run, snapshot, maps)
+    except OSError as error:
+        writer.log("event", event="no snapshot", epoch=state.epoch, reason=str(error.strerror))
 
 
 @torch.inference_mode()
@@ -70,7 +93,7 @@ def _maps(
         layer = name.replace("relu", "conv")
         if name != layer and layer in CONV_LAYERS:
             tops = output.amax((2, 3))
-            scaled = output * (255 / tops.clamp_min(1e-12))[:, :, None, None]
+            scaled = (output * (255 / tops.clamp_min(1e-12))[:, :, None, None]).nan_to_num_(0)
             maps[layer] = scaled.round_().byte().contiguous().cpu().numpy(), tops.cpu().numpy()
     model.train(was_training)
     return maps, output.float().softmax(1).cpu().numpy()

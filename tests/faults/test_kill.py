@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from core.config import make_config
+from core.files import TEMPORARY_SUFFIX
 from core.model import InputSpec
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state, save_checkpoint
-from core.runs.files import TEMPORARY_SUFFIX
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState, create_run
 from core.runs.writer import RunWriter

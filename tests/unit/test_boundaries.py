@@ -15,11 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ALLOWED_BELOW = {  # imports point one way: what each package of core may use
     "model": {"data", "model", "errors"},
     "data": {"data", "config", "errors"},
-    "runs": {"runs", "model", "config", "errors"},
-    "inspection": {"inspection", "model", "data", "prediction", "errors"},
+    "runs": {"runs", "model", "config", "errors", "files"},
+    "inspection": {"inspection", "model", "data", "prediction", "errors", "files"},
     "export": {  # all but training and bench
-        "export", "arguments", "config", "data", "errors", "evaluation", "follow", "history", "inspection", "model",
-        "outcomes", "prediction", "runs",
+        "export", "arguments", "config", "data", "errors", "evaluation", "files", "follow", "history", "inspection",
+        "model", "outcomes", "prediction", "runs",
     },
 }  # fmt: skip
 

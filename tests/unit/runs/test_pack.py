@@ -15,11 +15,11 @@ from safetensors import SafetensorError
 
 from core.config import make_config
 from core.errors import CheckpointError, ConfigError, RunError
+from core.files import write_json
 from core.follow import summary
 from core.model import CONV_LAYERS, AlexNet, InputSpec
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state, save_checkpoint
 from core.runs.compact import compact, expand
-from core.runs.files import write_json
 from core.runs.metrics import MetricsReader, encode
 from core.runs.pack import PACKED_IMAGES, pack
 from core.runs.run import Run, RunState, create_run, list_runs

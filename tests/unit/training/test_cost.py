@@ -43,10 +43,12 @@ def test_smaller_inputs_first_take_less_time() -> None:
 
 
 def test_parameters_memory_and_disk_are_of_the_right_order() -> None:
-    cost = estimate(make_config(batch_size=64, device="cpu", precision="float32"), SPEED, COUNTS)
+    config = make_config(batch_size=64, device="cpu", precision="float32")
+    cost, without = (estimate(config.model_copy(update={"snapshots": kept}), SPEED, COUNTS) for kept in (True, False))
     assert cost.parameters == 58_322_314
     assert 58_322_314 * 16 < cost.memory_bytes < 4e9
-    assert cost.disk_bytes == 58_322_314 * 20  # three times the weights, two moments
+    assert without.disk_bytes == 58_322_314 * 20  # three times the weights, two moments
+    assert cost.disk_bytes - without.disk_bytes == 5_400_000 * config.num_epochs
 
 
 def test_memory_grows_with_the_batch_and_the_precision() -> None:

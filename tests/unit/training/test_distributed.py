@@ -14,6 +14,7 @@ from core.__main__ import main
 from core.runs.checkpoints import find_checkpoint
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState, list_runs, load_run
+from core.runs.snapshots import read_snapshot, snapshot_epochs
 from core.training.distributed import Peers, current, is_launched
 from tests.conftest import Wait
 
@@ -55,6 +56,10 @@ def test_two_processes_learn_what_one_does(runs_dir: Path) -> None:
     for alone, shared in zip(metrics(one).epochs(), metrics(two).epochs(), strict=True):
         assert shared["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-3)
         assert sum(map(sum, shared["val_confusion"])) == 15
+    assert snapshot_epochs(two) == (0, 1, 2)
+    probabilities = [read_snapshot(run, 2).probabilities for run in (one, two)]
+    torch.testing.assert_close(*map(torch.from_numpy, probabilities), rtol=1e-2, atol=1e-2)
+    assert list(two.path.rglob(".*.tmp")) == []
 
 
 @pytest.mark.slow

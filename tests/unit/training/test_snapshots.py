@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,10 @@ from core.errors import ConfigError
 from core.evaluation import evaluate
 from core.inspection.feature_maps import feature_maps
 from core.prediction import predict
-from core.runs.checkpoints import load_model
+from core.runs.checkpoints import find_checkpoint, load_model, load_training_state
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
-from core.runs.snapshots import read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
+from core.runs.snapshots import read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs, write_pinned
 from core.training import jobs
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -77,6 +79,59 @@ def test_a_number_beyond_the_test_set_is_said(runs_dir: Path, data_dir: Path, ti
 def test_what_is_no_list_of_numbers_is_refused(tiny_config, bad: str) -> None:
     with pytest.raises(ConfigError, match="pinned_images"):
         tiny_config(pinned_images=bad)
+
+
+def test_an_image_that_is_named_twice_is_refused(tiny_config) -> None:
+    with pytest.raises(ConfigError, match="pinned_images: names an image twice"):
+        tiny_config(pinned_images="3, 3")
+
+
+def test_it_shows_the_averaged_weights_where_those_are_judged(runs_dir: Path, data_dir: Path, tiny_config) -> None:
+    run = jobs.start(tiny_config(average_decay=0.99, learning_rate=1e-2), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    shown = load_model(run, "last").conv1.weight.numpy()
+    np.testing.assert_allclose(read_snapshot(run, 2).filters, shown, atol=1e-3)
+    trained = load_training_state(find_checkpoint(run, "last"))["live/conv1.weight"].numpy()
+    assert np.abs(trained - shown).max() > 2e-3, "else the two could not be told apart"
+
+
+def test_a_resumed_run_goes_on_where_it_was(runs_dir: Path, data_dir: Path, tiny_config, wait_until) -> None:
+    run = jobs.start(tiny_config(num_epochs=40), runs_dir=runs_dir, data_dir=data_dir)
+    wait_until(lambda: snapshot_epochs(run)[-1:] >= (1,))
+    run.request_stop()
+    assert jobs.wait(60)
+    before = snapshot_epochs(run)
+    kept = (run.path / "snapshots" / "pinned.npz").read_bytes()
+    jobs.resume(run, data_dir=data_dir)
+    wait_until(lambda: len(snapshot_epochs(run)) > len(before))
+    run.request_stop()
+    assert jobs.wait(60)
+    assert snapshot_epochs(run) == tuple(range(len(snapshot_epochs(run))))
+    assert (run.path / "snapshots" / "pinned.npz").read_bytes() == kept
+
+    pinned = read_pinned(run)
+    write_pinned(run, replace(pinned, val_labels=pinned.val_labels[::-1].copy() + 1))
+    jobs.resume(run, data_dir=data_dir)
+    assert jobs.wait(60)
+    assert run.state is RunState.FAILED
+    assert "validation or test images have changed" in run.end["reason"]
+
+
+def test_a_disk_that_takes_no_snapshot_does_not_end_the_training(
+    runs_dir: Path, data_dir: Path, tiny_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("core.training.snapshots.write_snapshot", full)
+    run = jobs.start(tiny_config(num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    assert run.state is RunState.FINISHED
+    reader = MetricsReader(run.path)
+    reader.poll()
+    missing = [event for event in reader.events() if event["event"] == "no snapshot"]
+    assert [event["epoch"] for event in missing] == [0, 1]
+    assert missing[0]["reason"] == "No space left on device"
 
 
 def test_they_can_be_switched_off(runs_dir: Path, data_dir: Path, tiny_config) -> None:

@@ -8,12 +8,20 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 TEMPORARY_SUFFIX = ".tmp"
 _RENAMES = 25
+#: what numpy may raise for an .npz file that is damaged, depending on where
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, SyntaxError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile,
+            zlib.error)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -31,17 +39,6 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
-
-
-@contextlib.contextmanager
-def replacing_quickly(path: Path) -> Iterator[Path]:
-    """Like `replacing`, without waiting for the disk: for what a reader checks, and a power cut may take."""
-    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
-    try:
-        yield temporary
-        _rename(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -70,8 +67,9 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_json_quickly(path: Path, content: Any) -> None:
     """Like write_json, without waiting for the disk: for a heartbeat, whose loss in a power cut costs nothing."""
-    with replacing_quickly(path) as temporary:
-        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+    temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    _rename(temporary, path)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -83,10 +81,33 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compress: bool = False) -> None:
+    """Write `arrays` to `path` (npz), and the folders it needs. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:  # given a name, numpy would add a suffix to it
+        (np.savez_compressed if compress else np.savez)(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_arrays(path: Path, names: Collection[str], optional: Collection[str] = ()) -> dict[str, np.ndarray] | None:
+    """The arrays of those names that save_arrays wrote, and of the optional ones those that are there; no more is read.
+
+    None where the file is missing or damaged, or lacks a name. No pickle is read.
+    """
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in [*names, *(name for name in optional if name in file.files)]}
+    except _DAMAGED:
+        return None
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files of a writer that was killed. Only the holder of the run's lock may call this."""
+    """Delete the temporary files of a writer that was killed. Only the holder of the run's lock may call this.
+
+    Not below `derived`: viewers write there, whoever trains.
+    """
     for path in folder.rglob(f".*{TEMPORARY_SUFFIX}"):
-        path.unlink(missing_ok=True)
+        if "derived" not in path.relative_to(folder).parts:
+            path.unlink(missing_ok=True)
 
 
 def _make_readable(path: Path, mode: int = 0o666) -> None:
