@@ -4,7 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.errors import RunError
 from core.inspection.feature_maps import FeatureMaps
+from core.inspection.mosaic import Mosaic, Scale, mosaic
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, Snapshot, read_pinned, read_snapshot, read_snapshot_maps, snapshot_file
 
@@ -14,6 +16,14 @@ def pinned(run: Run) -> Pinned:
     return read_pinned(run)
 
 
+def class_names(run: Run) -> tuple[str, ...]:
+    """The classes that labels and probabilities refer to. Raises RunError."""
+    names = run.data.get("class_names")
+    if not names:
+        raise RunError(f"The data.json of run {run.id!r} is missing or damaged: its classes are not known.")
+    return tuple(names)
+
+
 def snapshot(run: Run, epoch: int) -> Snapshot:
     """One epoch without its maps. Raises RunError."""
     return read_snapshot(run, epoch)
@@ -21,9 +31,25 @@ def snapshot(run: Run, epoch: int) -> Snapshot:
 
 def maps(run: Run, epoch: int, layer: str, image: int) -> FeatureMaps:
     """A pinned image's maps after the ReLU. Raises RunError."""
+    return _maps(run.path, epoch, layer, image, _written(run, epoch))
+
+
+def sheet(run: Run, epoch: int, layer: str, image: int, scale: Scale, fixed: float | None) -> Mosaic:
+    """All channels of them as one picture. Raises RunError and InspectionError."""
+    return _sheet(run.path, epoch, layer, image, scale, fixed, _written(run, epoch))
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _sheet(
+    run_path: Path, epoch: int, layer: str, image: int, scale: Scale, fixed: float | None, written: int
+) -> Mosaic:
+    return mosaic(_maps(run_path, epoch, layer, image, written), scale, fixed=fixed)
+
+
+def _written(run: Run, epoch: int) -> int:
+    """When the snapshot was written: a resumed run writes one anew."""
     file = snapshot_file(run, epoch)
-    written = file.stat().st_mtime_ns if file.exists() else 0
-    return _maps(run.path, epoch, layer, image, written)
+    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)  # of conv1 1.2 MB each

@@ -21,7 +21,6 @@ PINS = "pins"
 PLAYING = "playing"
 FOLLOW = "follow"
 TIME_MOSAIC = "time_mosaic"
-TIME_SCALE = "time_scale"
 IMAGE_SOURCE = "from"
 IMAGE_CLASS = "class"
 IMAGE_INDEX = "image"
@@ -156,12 +155,6 @@ def select_channel(channel: int | None) -> None:
     """Enlarge this channel; None leaves the choice as it is."""
     if channel is not None:
         st.session_state[CHANNEL] = channel
-
-
-def chosen_channel(count: int) -> int:
-    """The channel chosen on any page, where a layer has that many; its first otherwise."""
-    chosen = str(st.session_state.get(CHANNEL, st.query_params.get(CHANNEL)))
-    return int(chosen) if chosen.isdecimal() and int(chosen) < count else 0
 
 
 def chosen_checkpoint() -> str | None:

@@ -7,12 +7,11 @@ from core.inspection.feature_maps import STAGES, FeatureMaps
 from core.inspection.mosaic import Mosaic
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
-from dashboard.components.channel import channel_view, pick_channel
+from dashboard.components.channel import channel_view, pick_unit
 from dashboard.components.channel_choice import ColorScale, color_bar, pick_channels, pick_scale
 from dashboard.components.image_picker import image_picker
 from dashboard.components.layer_picker import pick_layer, pick_stage
-from dashboard.components.mosaic import mosaic as clickable_mosaic
-from dashboard.components.mosaic import picked_channel
+from dashboard.components.mosaic import channel_mosaic
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -34,18 +33,17 @@ def look(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str, scale: C
     try:
         maps = cache.maps(checkpoint, image, layer, stage)
         levels = cache.levels(checkpoint, image, maps, *scale)
-    except CoreError as error:
+        atlas = surveys.atlas(checkpoint)
+        left, right = st.columns([11, 9])
+        with right:
+            channel = pick_unit(maps)
+            channel_view(checkpoint, image, maps, levels, channel, atlas)
+        with left:
+            channels = pick_channels(maps, atlas.layers[layer] if atlas else None)
+            if channels:
+                draw_mosaic(maps, cache.sheet(checkpoint, image, maps, *scale, channels), channel, image.name)
+    except CoreError as error:  # also where the checkpoint has moved on since the page was drawn
         error_box(error)
-        return
-    atlas = surveys.atlas(checkpoint)
-    left, right = st.columns([11, 9])
-    with right:
-        channel = pick_channel(maps)
-        channel_view(checkpoint, image, maps, levels, channel, atlas)
-    with left:
-        channels = pick_channels(maps, atlas.layers[layer] if atlas else None)
-        if channels:
-            draw_mosaic(maps, cache.sheet(checkpoint, image, maps, *scale, channels), channel, image.name)
 
 
 def draw_mosaic(maps: FeatureMaps, sheet: Mosaic, channel: int, image: str) -> None:
@@ -59,13 +57,8 @@ def draw_mosaic(maps: FeatureMaps, sheet: Mosaic, channel: int, image: str) -> N
     )
     color_bar(maps, sheet)
     with st.container(height=_MOSAIC_HEIGHT):
-        clickable_mosaic(
-            sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width,
-            tile_height=sheet.tile_height, columns=sheet.columns, channel_ids=sheet.channels,
-            selected=channel, dead=sheet.dead, key=state.MOSAIC,
-            on_select=lambda: state.select_channel(picked_channel(state.MOSAIC)),
-            alt=f"{len(sheet.channels)} feature maps of {maps.layer} for {image}.",
-        )  # fmt: skip
+        alt = f"{len(sheet.channels)} feature maps of {maps.layer} for {image}."
+        channel_mosaic(sheet, channel, key=state.MOSAIC, alt=alt)
 
 
 st.title("Feature maps")

@@ -12,6 +12,7 @@ from core.inspection.mosaic import Levels, colormap
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
 from dashboard.components.atlas_entry import atlas_entry, offer_atlas
+from dashboard.components.layer_picker import pick_channel
 from dashboard.components.unit_view import EnlargedMap, pinned_unit, unit_view
 from dashboard.drawing import number_table
 from dashboard.images import Chosen
@@ -19,21 +20,21 @@ from dashboard.images import Chosen
 _FILTER_PIXELS = 240
 
 
-def pick_channel(maps: FeatureMaps) -> int:
+def pick_unit(maps: FeatureMaps) -> int:
     """The chosen channel, by number; beside it the pinned row and column."""
     count, height, width = maps.values.shape
-    limits = {state.CHANNEL: count, state.ROW: height, state.COLUMN: width}
+    limits = {state.ROW: height, state.COLUMN: width}
     for key, limit in limits.items():
         state.check_link(key, range(limit), key)
         state.keep_below(key, limit)
     with st.container(horizontal=True):
-        channel = st.number_input("Channel", 0, count - 1, key=state.CHANNEL, bind="query-params", step=1, width=130)
-        for key in (state.ROW, state.COLUMN):
+        channel = pick_channel(count)
+        for key, limit in limits.items():
             st.number_input(
-                key.capitalize(), 0, limits[key] - 1, None, key=key, bind="query-params", step=1, width=130,
+                key.capitalize(), 0, limit - 1, None, key=key, bind="query-params", step=1, width=130,
                 placeholder="auto", help="Of the pixel pinned in the map; empty for the strongest one.",
             )  # fmt: skip
-    return int(channel)
+    return channel
 
 
 def channel_view(

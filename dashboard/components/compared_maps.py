@@ -15,7 +15,8 @@ from dashboard import cache, state
 from dashboard.comparison import Drawn, comparison, drawn, prediction
 from dashboard.comparison_charts import paired_probabilities
 from dashboard.components.channel_choice import ColorScale, color_bar
-from dashboard.components.mosaic import mosaic, picked_channel
+from dashboard.components.layer_picker import pick_channel
+from dashboard.components.mosaic import channel_mosaic
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
@@ -66,23 +67,22 @@ def compared_maps(a: Checkpoint, b: Checkpoint, image: Chosen, layer: str, stage
     with st.container(height=_MOSAICS_HEIGHT):
         for name, key, view, column in zip(SIDES, state.MOSAICS, views, st.columns(3), strict=True):
             with column:
-                _mosaic(name, key, view, channel, f"{name}: {count} maps of {layer} for {image.name}.")
+                st.markdown(f"**{name}**")
+                channel_mosaic(view.sheet, channel, key=key, alt=f"{name}: {count} maps of {layer} for {image.name}.")
     _enlarged(found, [view.levels for view in views], channel)
 
 
 def _pick(count: int) -> tuple[int, DifferenceOrder]:
     """The channel to enlarge, and the order of all."""
-    state.check_link(state.CHANNEL, range(count), "channel")
-    state.keep_below(state.CHANNEL, count)
     state.check_link(state.DIFFERENCE_ORDER, get_args(DifferenceOrder), "order")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        channel = st.number_input("Channel", 0, count - 1, key=state.CHANNEL, bind="query-params", step=1, width=130)
+        channel = pick_channel(count)
         order: DifferenceOrder = st.segmented_control(
             "Order", get_args(DifferenceOrder), default="number", required=True, key=state.DIFFERENCE_ORDER,
             bind="query-params", help="**difference**: the greatest root mean square of B − A first.  \n"
             "**correlation**: the least alike in shape first, whatever their strength.",
         )  # fmt: skip
-    return int(channel), order
+    return channel, order
 
 
 def _bars(found: Comparison, views: tuple[Drawn, ...]) -> None:
@@ -96,16 +96,6 @@ def _bars(found: Comparison, views: tuple[Drawn, ...]) -> None:
             strip = Image.fromarray(np.tile(colormap("signed"), (12, 1, 1)))
             st.image(strip, width=200, alt=f"Colour scale of B − A: blue where B is lower, red where higher, {end}")
             st.caption(f"B higher, {end}", width="content")
-
-
-def _mosaic(name: str, key: str, view: Drawn, channel: int, alt: str) -> None:
-    sheet = view.sheet
-    st.markdown(f"**{name}**")
-    mosaic(
-        sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
-        columns=sheet.columns, channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=key, alt=alt,
-        on_select=lambda: state.select_channel(picked_channel(key)),
-    )  # fmt: skip
 
 
 def _enlarged(found: Comparison, levels: list[Levels], channel: int) -> None:

@@ -6,7 +6,7 @@ from core.inspection.ablation import num_channels
 from core.inspection.maximization import STEPS, Channel, Class, Goal
 from core.runs.checkpoints import Checkpoint
 from dashboard import state
-from dashboard.components.layer_picker import pick_layer
+from dashboard.components.layer_picker import pick_channel, pick_layer
 
 _KINDS = ("channel", "class")
 _STEPS = (32, 64, 128, 256)
@@ -23,18 +23,13 @@ def goal_picker(checkpoint: Checkpoint) -> Goal:
         )
         layer = pick_layer(disabled=kind != "channel")
         count = num_channels(layer)
-        state.check_link(state.CHANNEL, range(count), "channel")
-        state.keep_below(state.CHANNEL, count)
-        channel = st.number_input(
-            f"Channel, 0 to {count - 1}", 0, count - 1, step=1, key=state.CHANNEL, bind="query-params", width=160,
-            disabled=kind != "channel",
-        )  # fmt: skip
+        channel = pick_channel(count, disabled=kind != "channel")
         state.check_link(state.GOAL_CLASS, names, "class")
         state.keep_valid(state.GOAL_CLASS, names)
         name = st.selectbox(
             "Class", names, key=state.GOAL_CLASS, bind="query-params", width=180, disabled=kind != "class"
         )
-    return Channel(layer, int(channel)) if kind == "channel" else Class(names.index(name))
+    return Channel(layer, channel) if kind == "channel" else Class(names.index(name))
 
 
 def effort_picker() -> tuple[int, int]:

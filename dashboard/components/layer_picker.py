@@ -1,4 +1,4 @@
-"""Choose a convolution layer and one of its stages, the same on every page."""
+"""Choose a convolution layer, one of its stages, one of its channels: the same on every page."""
 
 import streamlit as st
 
@@ -28,3 +28,15 @@ def pick_stage(layer: str) -> str:
         on_change=state.pin_unit, help="  \n".join(f"**{stage}**: {STAGES[stage]}" for stage in stages),
     )  # fmt: skip
     return stage
+
+
+def pick_channel(count: int, *, disabled: bool = False) -> int:
+    """One of `count` channels, by number."""
+    state.check_link(state.CHANNEL, range(count), "channel")
+    state.keep_below(state.CHANNEL, count)
+    return int(
+        st.number_input(
+            f"Channel, 0 to {count - 1}", 0, count - 1, step=1, key=state.CHANNEL, bind="query-params", width=150,
+            disabled=disabled,
+        )
+    )  # fmt: skip

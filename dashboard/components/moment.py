@@ -6,12 +6,11 @@ from PIL import Image
 
 from core.inspection.evolution import channel_film, evenly
 from core.inspection.filters import filter_sheet
-from core.inspection.mosaic import Scale, mosaic
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, Snapshot
 from dashboard import snapshots, state
-from dashboard.components.mosaic import mosaic as clickable_mosaic
-from dashboard.components.mosaic import picked_channel
+from dashboard.components.channel_choice import ColorScale
+from dashboard.components.mosaic import channel_mosaic
 from dashboard.html_charts import confusion_table, probability_rows
 
 _FILTER_PIXELS = 4  # screen pixels a weight
@@ -30,17 +29,13 @@ def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str
     right.html(probability_rows(said, names, truth))
 
 
-def maps_panel(run: Run, epoch: int, layer: str, image: int, scale: Scale, channel: int) -> None:
+def maps_panel(run: Run, epoch: int, layer: str, image: int, scale: ColorScale, channel: int) -> None:
     """All channels of the layer on the pinned image at this moment; a click shows one over time."""
-    sheet = mosaic(snapshots.maps(run, epoch, layer, image), scale)
+    sheet = snapshots.sheet(run, epoch, layer, image, *scale)
     st.caption(f"All {len(sheet.channels)} channels of {layer} after the ReLU. Click one to see it over time.")
     with st.container(height=560):
-        clickable_mosaic(
-            sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
-            columns=sheet.columns, channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=state.TIME_MOSAIC,
-            on_select=lambda: state.select_channel(picked_channel(state.TIME_MOSAIC)),
-            alt=f"{len(sheet.channels)} feature maps of {layer} after epoch {epoch}.",
-        )  # fmt: skip
+        alt = f"{len(sheet.channels)} feature maps of {layer} after epoch {epoch}."
+        channel_mosaic(sheet, channel, key=state.TIME_MOSAIC, alt=alt)
 
 
 def filters_panel(snapshot: Snapshot) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from core.inspection.mosaic import Mosaic
+from dashboard import state
+
 _HERE = Path(__file__).parent
 
 _COMPONENT = st.components.v2.component(
@@ -64,6 +67,15 @@ def mosaic(
     }
     _COMPONENT(data=data, key=key, height="content", on_picked_change=on_select or _ignore)
     return current
+
+
+def channel_mosaic(sheet: Mosaic, channel: int, *, key: str, alt: str) -> None:
+    """The channels of `sheet`; a click on one makes it the chosen channel of all pages."""
+    mosaic(
+        sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
+        columns=sheet.columns, channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=key, alt=alt,
+        on_select=lambda: state.select_channel(picked_channel(key)),
+    )  # fmt: skip
 
 
 def picked_channel(key: str) -> int | None:

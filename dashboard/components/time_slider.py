@@ -1,10 +1,13 @@
 """The slider over a run's epochs: by hand, playing, or following a run that trains."""
 
+import re
 from collections.abc import Sequence
 
 import streamlit as st
 
 from dashboard import state
+
+_NUMBER = re.compile(r"\d{1,6}")
 
 
 def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> int:
@@ -67,6 +70,6 @@ def _play(playing: bool) -> None:
 def _shown(epochs: Sequence[int], *, is_live: bool) -> int:
     """The newest epoch while one follows a run that trains, else the chosen one or the one nearest to it."""
     chosen = st.session_state.get(state.EPOCH, st.query_params.get(state.EPOCH))
-    if (is_live and st.session_state.get(state.FOLLOW, chosen is None)) or not str(chosen).isdecimal():
+    if (is_live and st.session_state.get(state.FOLLOW, chosen is None)) or not _NUMBER.fullmatch(str(chosen)):
         return epochs[-1]
     return min(epochs, key=lambda epoch: abs(epoch - int(chosen)))
