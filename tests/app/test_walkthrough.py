@@ -153,12 +153,13 @@ def test_another_picture_gives_other_numbers(walkthrough):
     assert bill(at) != first
 
 
-def test_another_layer_keeps_what_it_has(walkthrough, said):
+def test_another_layer_begins_at_its_strongest_unit(walkthrough, said):
     at = walkthrough(layer="conv3", channel="383", row="12", column="0")
     at.segmented_control(key="layer").set_value("conv1").run()
     assert not at.exception
     assert at.number_input(key="channel").value == 95
-    assert "row 12, column 0" in said(at)
+    assert at.number_input(key="row").value is None
+    assert "row 12, column 0" not in said(at)
 
 
 def test_a_link_to_a_unit_that_is_not_there_is_said(walkthrough, said):
