@@ -1,6 +1,7 @@
 """From records to pictures: panels for the live charts, Plotly figures for the rest. No Streamlit here."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -72,10 +73,19 @@ def _alt(what: str, epochs: Sequence[dict[str, Any]], column: str) -> str:
     return f"Training and validation {what}; after {len(epochs)} epochs validation {what} is {epochs[-1][column]:.3f}."
 
 
+def class_labels(names: Sequence[str], truth: str | None = None) -> list[str]:
+    """Class names as Plotly is to write them, which reads a little HTML; the true one is marked.
+
+    Their axis needs type="category": Plotly takes names such as "3" or "2012-10" for numbers and dates.
+    """
+    shown = [escape(name, quote=False) for name in names]  # Plotly knows no &quot;
+    return [f"<b>{label}</b> (true)" if name == truth else label for name, label in zip(names, shown, strict=True)]
+
+
 def probability_bars(prediction: Prediction, k: int, truth: str | None) -> go.Figure:
     """The k most probable classes, the best on top; the true class is marked where it is known."""
     top = prediction.top(k)[::-1]
-    names = [f"<b>{name}</b> (true)" if name == truth else name for name, _ in top]
+    names = class_labels([name for name, _ in top], truth)
     values = [probability for _, probability in top]
     figure = go.Figure(
         go.Bar(
@@ -85,13 +95,14 @@ def probability_bars(prediction: Prediction, k: int, truth: str | None) -> go.Fi
     )  # fmt: skip
     figure.update_layout(height=60 + 34 * len(top), margin={"l": 0, "r": 48, "t": 8, "b": 8}, showlegend=False)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(type="category")
     return figure
 
 
 def paired_bars(before: Prediction, after: Prediction, truth: str | None, k: int = 5) -> go.Figure:
     """The classes most probable before or after, a pair of bars each, the best on top; the true class is marked."""
     order = np.argsort(-np.maximum(before.probabilities, after.probabilities), kind="stable")[:k][::-1]
-    names = [f"<b>{name}</b> (true)" if name == truth else name for name in (before.class_names[i] for i in order)]
+    names = class_labels([before.class_names[i] for i in order], truth)
     figure = go.Figure(
         [
             go.Bar(
@@ -107,34 +118,38 @@ def paired_bars(before: Prediction, after: Prediction, truth: str | None, k: int
         legend={"orientation": "h", "traceorder": "reversed", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(type="category")
     return figure
 
 
 def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> go.Figure:
     """True class by predicted class; the colour is the share of the true class, the number the count."""
     table = np.array(counts)
+    labels = class_labels(names)
     share = table / np.maximum(table.sum(1, keepdims=True), 1)
     figure = go.Figure(
         go.Heatmap(
-            z=share, x=list(names), y=list(names), text=table, texttemplate="%{text}", zmin=0, zmax=1,
+            z=share, x=labels, y=labels, text=table, texttemplate="%{text}", zmin=0, zmax=1,
             colorscale=plotly_scale("viridis"), colorbar={"title": "share", "tickformat": ".0%"},
             hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
         )
     )  # fmt: skip
     figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 8, "b": 0})
-    figure.update_xaxes(title="Predicted")
-    figure.update_yaxes(title="True", autorange="reversed")
+    figure.update_xaxes(title="Predicted", type="category")
+    figure.update_yaxes(title="True", type="category", autorange="reversed")
     return figure
 
 
 def class_accuracies(accuracies: Sequence[float | None], names: Sequence[str]) -> go.Figure:
     """Validation accuracy of each class."""
     values = [np.nan if value is None else value for value in accuracies]
-    figure = go.Figure(go.Bar(x=values, y=list(names), orientation="h", marker_color=_ACCENT, texttemplate="%{x:.0%}"))
+    figure = go.Figure(
+        go.Bar(x=values, y=class_labels(names), orientation="h", marker_color=_ACCENT, texttemplate="%{x:.0%}")
+    )
     figure.update_traces(textposition="outside", cliponaxis=False)
     figure.update_layout(height=460, margin={"l": 0, "r": 48, "t": 8, "b": 0})
     figure.update_xaxes(range=[0, 1], tickformat=".0%", title="Validation accuracy")
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(type="category", autorange="reversed")
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.prediction import Prediction
-from dashboard.charts import X_TITLES, smooth
+from dashboard.charts import X_TITLES, class_labels, smooth
 from dashboard.components.live_chart import decimate
 
 # Okabe and Ito's palette, without black and yellow, which vanish on one of the two themes.
@@ -73,7 +73,7 @@ def paired_probabilities(a: Prediction, b: Prediction, k: int, truth: str | None
     sides = [dict(side.top(len(side.class_names))) for side in (a, b)]
     greatest = {name: max(side.get(name, 0.0) for side in sides) for name in sides[0] | sides[1]}
     names = sorted(greatest, key=lambda name: -greatest[name])[:k]
-    labels = [f"<b>{name}</b> (true)" if name == truth else name for name in names]
+    labels = class_labels(names, truth)
     figure = go.Figure()
     for letter, side, color, shape in zip("AB", sides, COLORS, ("", "/"), strict=False):
         figure.add_bar(
@@ -86,5 +86,5 @@ def paired_probabilities(a: Prediction, b: Prediction, k: int, truth: str | None
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
     )  # fmt: skip
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(type="category", autorange="reversed")
     return figure

@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from core.history import History
 from core.outcomes import Calibration, Outcomes
+from dashboard.charts import class_labels
 
 _ACCENT, _MISTAKE, _MUTED = "#0F8B8B", "#D55E00", "#8C8C8C"
 _STATES = {  # Okabe and Ito: from settled to not yet
@@ -24,7 +25,7 @@ def class_intervals(outcomes: Outcomes) -> go.Figure:
     counts = outcomes.confusion.sum(1)
     figure = go.Figure(
         go.Scatter(
-            x=accuracies, y=list(outcomes.class_names), mode="markers", marker={"size": 9, "color": _ACCENT},
+            x=accuracies, y=class_labels(outcomes.class_names), mode="markers", marker={"size": 9, "color": _ACCENT},
             error_x={"type": "data", "symmetric": False, "array": high - accuracies, "arrayminus": accuracies - low},
             customdata=np.stack([low, high, counts], 1),
             hovertemplate="%{y}: %{x:.1%} of %{customdata[2]} images,"
@@ -34,7 +35,7 @@ def class_intervals(outcomes: Outcomes) -> go.Figure:
     figure.add_vline(x=outcomes.accuracy, line={"color": _MUTED, "dash": "dash"})
     figure.update_layout(height=max(260, 60 + 34 * len(accuracies)), margin={"l": 0, "r": 16, "t": 8, "b": 0})
     figure.update_xaxes(range=[0, 1], tickformat=".0%", title="Accuracy (dashed: of all)")
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(type="category", autorange="reversed")
     return figure
 
 

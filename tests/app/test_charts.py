@@ -1,0 +1,44 @@
+"""Charts of classes, whatever a folder calls them: numbers, dates, markup."""
+
+import numpy as np
+import pytest
+
+from core.outcomes import Outcomes
+from core.prediction import Prediction
+from dashboard import charts, comparison_charts, judgement_charts
+
+DIGITS, DATES, HOSTILE = ("0", "1", "2"), ("2012-10-01", "2012-11", "1e3"), ("<b>a", "x & y", '<a href="//e.org">"q"')
+
+
+def prediction(names):
+    return Prediction(names, np.float32([0.2, 0.5, 0.3]))
+
+
+def class_charts(names, truth):
+    """(the axes that bear classes, the figure) of every chart of classes."""
+    a, b = prediction(names), Prediction(names, np.float32([0.6, 0.1, 0.3]))
+    outcomes = Outcomes(np.array([0, 1, 2]), np.float32([[1, 0, 0], [0, 1, 0], [1, 0, 0]]), names)
+    return [
+        ("y", charts.probability_bars(a, 3, truth)),
+        ("y", charts.paired_bars(a, b, truth)),
+        ("y", charts.class_accuracies([0.1, None, 1.0], names)),
+        ("xy", charts.confusion_matrix([[1, 0, 0], [0, 1, 0], [0, 2, 1]], names)),
+        ("y", comparison_charts.paired_probabilities(a, b, 3, truth)),
+        ("y", judgement_charts.class_intervals(outcomes)),
+    ]
+
+
+@pytest.mark.parametrize("names", [DIGITS, DATES, HOSTILE])
+def test_a_class_axis_takes_names_for_names(names):
+    for axes, figure in class_charts(names, names[1]):
+        for axis in axes:
+            assert figure.layout[f"{axis}axis"].type == "category"
+            for trace in figure.data:
+                assert {label.removeprefix("<b>").removesuffix("</b> (true)") for label in trace[axis]} == {
+                    name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for name in names
+                }
+
+
+def test_the_true_class_is_marked_in_all_that_know_it():
+    marked = [figure for _, figure in class_charts(DIGITS, "1") if "<b>1</b> (true)" in figure.data[0].y]
+    assert len(marked) == 3
