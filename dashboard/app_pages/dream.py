@@ -14,6 +14,7 @@ from dashboard.components.goal_picker import effort_picker, goal_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
+from dashboard.markdown import plain
 
 
 def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is_whole: bool) -> None:
@@ -25,11 +26,11 @@ def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is
     with right:
         strength = experiments.strength(checkpoint, goal, picture)
         what = "mean activation" if isinstance(goal, Channel) else "log-odds"
-        st.metric(f"{name}, {what}", f"{strength:.3g}")
+        st.metric(f"{plain(name)}, {what}", f"{strength:.3g}")
         if is_whole:
             compare(checkpoint, goal)
         (label, probability), *_ = cache.predictions(checkpoint, [Chosen(name, picture)])[0].top(1)
-        st.caption(f"The network takes the picture for: **{label}**, {probability:.1%}.")
+        st.caption(f"The network takes the picture for: **{plain(label)}**, {probability:.1%}.")
         st.download_button(
             "Download as PNG", buffer.getvalue(), f"{checkpoint.run.id} {name}.png", "image/png",
             icon=":material/download:", key="download_dream", on_click="ignore",
@@ -54,7 +55,9 @@ seed, steps = effort_picker()
 name = f"{goal.layer} channel {goal.channel}" if isinstance(goal, Channel) else checkpoint.class_names[goal.index]
 slot = st.empty()
 pressed = slot.button("Let it climb from noise", icon=":material/landscape:", type="primary", key="climb")
-st.caption(f"Seeks a picture that raises {name}, step by step up the gradient, at the resolution it was trained on.")
+st.caption(
+    f"Seeks a picture that raises {plain(name)}, step by step up the gradient, at the resolution it was trained on."
+)
 if pressed:
     slot.button("Cancel", icon=":material/cancel:", key="cancel_climb")
     climb(checkpoint, goal, seed, steps)

@@ -12,6 +12,7 @@ from dashboard.components.gallery import gallery, page_of, pick_group, pictures_
 from dashboard.components.judged import TEST, VALIDATION, Judged, close_up, figures, judged_images, pick_image
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
+from dashboard.markdown import plain
 
 _CELLS, _CONFIDENCE, _EPOCHS = "confusion", "calibration", "learnt and forgotten"
 
@@ -45,7 +46,8 @@ def show_cells(checkpoint: Checkpoint, judged: Judged) -> None:
         st.caption("Click a cell to see its images, a class to see those of its row or column.")
         confusion_table(judged.outcomes, *cell[:2])
     with right:
-        st.caption(f"{len(positions):,} images of {cell[0]}, predicted {cell[1]}, those of greatest {cell[2]} first")
+        what = f"{plain(cell[0])}, predicted {plain(cell[1])}"
+        st.caption(f"{len(positions):,} images of {what}, those of greatest {cell[2]} first")
         gallery(
             pictures_of(judged.images, shown), shown, captions_of(judged.outcomes, shown, *cell), selected=index,
             chooses=judged.key, noun=f"{judged.name} image", alt=f"Images of {cell[0]}, predicted {cell[1]}.",

@@ -15,6 +15,7 @@ from dashboard.components.picture_edits import picture_edits
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
+from dashboard.markdown import plain
 
 
 @st.fragment
@@ -46,7 +47,7 @@ def poke(checkpoint: Checkpoint, image: Chosen) -> None:
 
 def show_pictures(checkpoint: Checkpoint, image: Chosen) -> None:
     left, right = st.columns(2, wrap=False)
-    left.image(image.enlarged(), caption=image.name, alt=f"The picture: {image.name}", width="stretch")
+    left.image(image.enlarged(), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch")
     right.image(
         cache.seen_by_network(checkpoint, image), caption="What the network sees", width="stretch",
         alt="The picture after cutting, scaling and stretching to 227 × 227",
@@ -55,7 +56,7 @@ def show_pictures(checkpoint: Checkpoint, image: Chosen) -> None:
 
 def show_probabilities(before: Prediction, after: Prediction, truth: str | None) -> None:
     said = [f"{prediction.label} · {prediction.top(1)[0][1]:.1%}" for prediction in (before, after)]
-    st.markdown(f"### {said[1]}" if said[0] == said[1] else f"### {said[0]} → {said[1]}")
+    st.markdown(f"### {' → '.join(map(plain, dict.fromkeys(said)))}")
     st.plotly_chart(
         charts.paired_bars(before, after, truth), key="probabilities", config={"displayModeBar": False},
         alt=f"Before: {said[0]}. Now: {said[1]}.",
@@ -81,7 +82,8 @@ def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...])
         return
     loss = whole.per_class - now.per_class
     worst = int(np.nanargmax(loss))
-    hit = f" {checkpoint.class_names[worst]} loses most, {whole.per_class[worst]:.0%} → {now.per_class[worst]:.0%}."
+    name = plain(checkpoint.class_names[worst])
+    hit = f" {name} loses most, {whole.per_class[worst]:.0%} → {now.per_class[worst]:.0%}."
     st.caption(f"Accuracy on them **{whole.overall:.1%} → {now.overall:.1%}**.{hit if loss[worst] > 0 else ''}")
 
 

@@ -11,22 +11,23 @@ from dashboard.components.image_picker import image_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen, thumbnail
+from dashboard.markdown import plain
 
 _TOP = 5
 
 
 def show_one(checkpoint: Checkpoint, image: Chosen, prediction: Prediction) -> None:
     (label, probability), *_ = prediction.top(1)
-    verdict = f"### {label} · {probability:.1%}"
+    verdict = f"### {plain(label)} · {probability:.1%}"
     if image.label is not None:
         verdict += (
             " :green[:material/check: correct]"
             if label == image.label
-            else f" :red[:material/close: it is {image.label}]"
+            else f" :red[:material/close: it is {plain(image.label)}]"
         )
     st.markdown(verdict)
     original, seen, bars = st.columns([1, 1, 2])
-    original.image(image.enlarged(), caption=image.name, alt=f"The picture: {image.name}", width="stretch")
+    original.image(image.enlarged(), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch")
     seen.image(
         cache.seen_by_network(checkpoint, image), caption="What the network sees, 227 × 227", width="stretch",
         alt="The picture after cutting, scaling and stretching to 227 × 227",

@@ -12,6 +12,7 @@ from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
 from dashboard.components.status import error_box
 from dashboard.drawing import bars_html, number_table
+from dashboard.markdown import plain
 
 _MOST_CLASSES = 10
 _IMAGES_PER_SECOND = 60  # through the network, on two cores
@@ -51,7 +52,7 @@ def _duplicates(twin: np.ndarray, channel: int) -> None:
 def _classes(atlas: Atlas, layer: str, channel: int) -> None:
     entry = atlas.layers[layer]
     means = np.nan_to_num(entry.class_means[channel])
-    best = atlas.class_names[int(entry.best_class[channel])]
+    best = plain(atlas.class_names[int(entry.best_class[channel])])
     st.caption(
         f"Class selectivity {entry.selectivity[channel]:.2f}, highest for **{best}**. Mean activation on each class:",
         help="(mean of the best class - mean of the others) / (their sum): 0 where all classes are alike, 1 where only "

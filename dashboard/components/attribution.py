@@ -9,6 +9,7 @@ from core.inspection.overlay import color_limit, overlay
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache
 from dashboard.images import Chosen
+from dashboard.markdown import plain
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def show_attribution(
     name = checkpoint.class_names[target]
     place.image(
         overlay(cache.seen_by_network(checkpoint, image), found.values, opacity, signed=found.is_signed),
-        caption=f"{words.title} for {name}", alt=f"{words.title}: which pixels speak for {name}", width="stretch",
+        caption=f"{words.title} for {plain(name)}", width="stretch",
+        alt=f"{words.title}: which pixels speak for {name}",
     )  # fmt: skip
     _explain(words)
     st.caption(_figures(found))

@@ -15,6 +15,7 @@ from dashboard.components.counting import counting
 from dashboard.components.layer_picker import pick_layer
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
+from dashboard.markdown import plain
 
 _STRONGEST = 10
 _RANKED = 10
@@ -67,7 +68,7 @@ def ranking(checkpoint: Checkpoint, image: Chosen, layer: str) -> None:
         return
     change = (found - whole.probabilities)[:, int(whole.probabilities.argmax())]
     st.caption(
-        f"Of {layer}, each alone: by how many percentage points the probability of **{whole.label}** changes. "
+        f"Of {layer}, each alone: by how many percentage points the probability of **{plain(whole.label)}** changes. "
         "Click to switch it off, or on again."
     )
     with st.grid(5, min_column_width=100, gap="small"):

@@ -19,6 +19,7 @@ from dashboard.components.layer_picker import pick_channel
 from dashboard.components.mosaic import channel_mosaic
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
+from dashboard.markdown import plain
 
 _MOSAICS_HEIGHT = 520  # pixels: the three scroll together, and the enlarged channel stays in sight
 _ENLARGED = 330
@@ -38,7 +39,7 @@ def both_predictions(a: Checkpoint, b: Checkpoint, image: Chosen) -> None:
     words = [f"{name}: {found.label}, {found.probabilities.max():.1%}" for name, found in zip("AB", said, strict=True)]
     left, right = st.columns([1, 3], vertical_alignment="center")
     left.image(
-        cache.seen_by_network(a, image), caption=f"{image.name}{f', {image.label}' if image.label else ''}",
+        cache.seen_by_network(a, image), caption=plain(f"{image.name}{f', {image.label}' if image.label else ''}"),
         width=227, alt=f"What network A sees of {image.name}",
     )  # fmt: skip
     right.plotly_chart(

@@ -11,6 +11,7 @@ from core.runs.snapshots import MAX_PINNED
 from dashboard import cache, state
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
+from dashboard.markdown import plain
 
 _FORMATS = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 _TEST, _FILES, _CAMERA = "Test set", "Upload", "Camera"
@@ -69,7 +70,7 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
     indices = range(last + 1) if name == _ANY else images.indices_of(name).tolist()
     st.button(
         "Random", icon=":material/shuffle:", on_click=state.random_image, args=(indices,), key="random_image",
-        disabled=not indices, help=None if indices else f"The test set has no image of {name}.",
+        disabled=not indices, help=None if indices else f"The test set has no image of {plain(name)}.",
     )  # fmt: skip
     is_pinned = index in state.pins()
     st.button(

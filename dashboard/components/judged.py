@@ -16,6 +16,7 @@ from core.runs.checkpoints import Checkpoint
 from dashboard import cache, charts, judgement_charts, state, surveys
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
+from dashboard.markdown import plain
 
 TEST, VALIDATION = "test", "validation"
 _AT_ONCE = 500  # images that are judged without being asked: about a second
@@ -140,7 +141,7 @@ def close_up(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"Click an image for its probabilities and where the network looked. {judged.name.capitalize()} image "
-            f"{index:,} ({truth}, predicted {guess}) isn't among them.", width="content",
+            f"{index:,} ({plain(truth)}, predicted {plain(guess)}) isn't among them.", width="content",
         )  # fmt: skip
         if in_cell:
             st.button("Show its cell", on_click=state.choose_cell, args=(truth, guess), key="show_cell")
@@ -149,11 +150,13 @@ def close_up(
 def _details(checkpoint: Checkpoint, judged: Judged, index: int, truth: str, guess: str) -> None:
     outcomes = judged.outcomes
     image = Chosen(f"{judged.name} image {index:,}", Image.fromarray(judged.images.image(index)), truth)
-    verdict = ":green[:material/check: correct]" if truth == guess else f":red[:material/close: taken for {guess}]"
+    verdict = (
+        ":green[:material/check: correct]" if truth == guess else f":red[:material/close: taken for {plain(guess)}]"
+    )
     share = float(outcomes.probabilities[index, outcomes.labels[index]])
-    st.markdown(f"#### {image.name.capitalize()}: {truth} {verdict}")
+    st.markdown(f"#### {image.name.capitalize()}: {plain(truth)} {verdict}")
     whose = "" if judged.name == TEST else " Grad-CAM looks into the chosen checkpoint, the rest is as recorded then."
-    st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {truth} a probability of {share:.1%}.{whose}")
+    st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {plain(truth)} a probability of {share:.1%}.{whose}")
     pictures, bars = st.columns([3, 2])
     with pictures, st.grid(3, min_column_width=110):
         st.image(image.enlarged(), caption="The picture, pixel by pixel", width="stretch", alt=f"A {truth}")
@@ -195,7 +198,7 @@ def _grad_cam(checkpoint: Checkpoint, image: Chosen, target: int, name: str) -> 
         return
     st.image(
         overlay(cache.seen_by_network(checkpoint, image), found.values, _OPACITY),
-        caption=f"Grad-CAM: what speaks for {name}", width="stretch",
+        caption=f"Grad-CAM: what speaks for {plain(name)}", width="stretch",
         alt=f"Where the network saw what speaks for {name}",
     )  # fmt: skip
 

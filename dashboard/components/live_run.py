@@ -11,6 +11,7 @@ from core.training import jobs
 from dashboard import cache, charts, state
 from dashboard.components.live_chart import live_charts
 from dashboard.components.status import error_box, progress_line, status_line
+from dashboard.markdown import plain
 from dashboard.paths import data_dir
 
 _RECENT_STEPS = 20
@@ -74,7 +75,7 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     if now is RunState.STALLED:
         st.warning("This run has not reported for over a minute. It may be on a long step, or its process hangs.")
     for note in run.data.get("notes", ()):
-        st.caption(f":material/warning: {note}")
+        st.caption(f":material/warning: {plain(note)}")
     if reader.damaged:
         st.caption(f":material/warning: Damaged lines of the metrics that were skipped: {reader.damaged}.")
 

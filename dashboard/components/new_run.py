@@ -22,6 +22,7 @@ from core.training import jobs
 from core.training.cost import estimate
 from dashboard import cache, state
 from dashboard.components.status import error_box
+from dashboard.markdown import plain
 from dashboard.paths import data_dir, runs_dir
 
 _SOURCES = {"shapes": "Synthetic shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
@@ -40,7 +41,7 @@ def new_run() -> None:
         config = None
         error_box(error)
     if busy is not None:
-        st.caption(f":material/info: Run {busy.id} is training; stop it, or wait for its end, to start another.")
+        st.caption(f":material/info: Run {plain(busy.id)} is training; stop it, or wait for its end, to start another.")
     st.button(
         "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
         disabled=busy is not None or config is None,

@@ -7,6 +7,7 @@ import streamlit as st
 from core.errors import CoreError
 from core.follow import duration
 from core.runs.run import Progress, Run, RunState
+from dashboard.markdown import plain
 
 _BADGES: dict[RunState, tuple[Literal["green", "orange", "blue", "gray", "red"], str]] = {
     RunState.RUNNING: ("green", ":material/play_circle:"),
@@ -24,8 +25,8 @@ def status_line(run: Run, state: RunState) -> None:
     config = run.config
     with st.container(horizontal=True, vertical_alignment="center", key="status"):
         st.badge(state.value.capitalize(), color=color, icon=icon)
-        st.markdown(f"**{run.id}**")
-        st.caption(f"{config.preset} · {data_name(run)} · {run.environment.get('device', 'unknown device')}")
+        st.markdown(f"**{plain(run.id)}**")
+        st.caption(f"{config.preset} · {data_name(run)} · {plain(run.environment.get('device', 'unknown device'))}")
 
 
 def data_name(run: Run) -> str:
@@ -35,10 +36,10 @@ def data_name(run: Run) -> str:
 
 
 def source_name(run: Run) -> str:
-    """The run's data as a person would say it; synthetic images are always called so."""
+    """The run's data as a person would say it, for Markdown; synthetic images are always called so."""
     config = run.config
     if config.data_dir is not None and config.data_source == "folder":
-        return config.data_dir.name
+        return plain(config.data_dir.name)
     return "CIFAR-10" if config.data_source == "cifar10" else "synthetic shapes"
 
 

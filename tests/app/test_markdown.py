@@ -1,0 +1,45 @@
+"""Names that users choose are shown as they are."""
+
+import shutil
+
+import pytest
+
+from dashboard.components.second_checkpoint import _some
+from dashboard.markdown import plain
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        ("circle 7", "circle 7"),
+        ("a_b*c", r"a\_b\*c"),
+        ("$5", r"\$5"),
+        ("[x](http://e.org)", r"\[x\]\(http\://e\.org\)"),
+        (":red[x]", r"\:red\[x\]"),
+        ("<5 mm", r"\<5 mm"),
+        ("`~|^#\\", r"\`\~\|\^\#" + "\\\\"),
+    ],
+)
+def test_what_markdown_would_read_is_escaped(name, escaped):
+    assert plain(name) == escaped
+
+
+def test_of_many_classes_five_are_named():
+    assert _some(("a_b", "c")) == r"a\_b, c"
+    assert _some(tuple("abcde")) == "a, b, c, d, e"
+    assert _some(tuple("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def test_a_class_and_a_run_of_any_name_are_shown_as_they_are(open_page, trained_run, image_tree, write_run, said):
+    """The classes of the folder are renamed; the network is another's, and answers with its own."""
+    folder = write_run("x_y_z").path.parent / "my_*own*"
+    shutil.copytree(image_tree, folder)
+    for part in ("train", "test"):
+        (folder / part / "circle").rename(folder / part / "a_b*c")
+    run = write_run("a_b_c", weights_of=trained_run, settings={"data_source": "folder", "data_dir": folder})
+    at = open_page(run.path.parent, "predict", run="a_b_c", image="0")
+    assert not at.exception
+    assert r"it is a\_b\*c]" in said(at)
+    assert r"my\_\*own\*" in said(at)
+    at = open_page(run.path.parent, "train", run="a_b_c")
+    assert r"**a\_b\_c**" in said(at)
