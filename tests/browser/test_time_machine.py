@@ -22,11 +22,14 @@ def test_one_slider_moves_all_panels_and_a_link_brings_them_back(serve, window, 
     expect(page.get_by_text("Rows: true class")).to_be_visible()
     expect(page.locator(".st-key-time_mosaic canvas")).to_have_attribute("aria-label", re.compile("after epoch 1"))
     expect(page).to_have_url(re.compile("epoch=1"))
-    page.locator(".st-key-time_mosaic canvas").click(position={"x": 90, "y": 30})
+    page.locator(".st-key-time_mosaic canvas").click(position={"x": 65, "y": 20})
     expect(page.get_by_text(re.compile(r"Channel [1-9]\d* of conv3 over time"))).to_be_visible()
+
+    expect(page).to_have_url(re.compile(r"channel=\d"))
 
     other = window(color_scheme="dark").open(page.url)
     expect(other.locator(".st-key-time_mosaic canvas")).to_have_attribute("aria-label", re.compile("after epoch 1"))
+    expect(other.get_by_text(re.compile(r"Channel [1-9]\d* of conv3 over time"))).to_be_visible()
 
 
 def test_it_plays_to_the_newest_epoch(serve, window, trained_run):
