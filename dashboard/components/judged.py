@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from core.data.images import ImageSet
-from core.errors import CoreError
+from core.errors import CoreError, DataError
 from core.history import History
 from core.inspection.overlay import overlay
 from core.outcomes import Outcomes
@@ -101,8 +101,14 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
         return None
     images = cache.val_images(checkpoint.run.config)
     epoch = history.epochs[-1] if at_end else history.nearest(checkpoint.epoch)
+    outcomes = history.after(epoch)
+    if not np.array_equal(images.labels, outcomes.labels):
+        raise DataError(
+            f"The validation images are no longer those that run {checkpoint.run.id} kept its answers to: its images "
+            "have changed since. Put them back, or look at the test images."
+        )
     about = f"After epoch {epoch} the network judged the {len(images):,} validation images"
-    return Judged(VALIDATION, state.VAL_IMAGE, images, history.after(epoch), about, history)
+    return Judged(VALIDATION, state.VAL_IMAGE, images, outcomes, about, history)
 
 
 def pick_image(judged: Judged) -> int:
@@ -206,6 +212,8 @@ def _grad_cam(checkpoint: Checkpoint, image: Chosen, target: int, name: str) -> 
 def _links(checkpoint: Checkpoint, index: int) -> None:
     """The same image on the other pages."""
     address = {state.RUN: checkpoint.run.id, state.IMAGE_INDEX: str(index)}
+    if which := state.chosen_checkpoint():
+        address[state.CHECKPOINT] = which
     with st.container(horizontal=True):
         for file, label, icon in _PAGES:
             st.page_link(f"app_pages/{file}.py", label=label, icon=f":material/{icon}:", query_params=address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from core.data.sources import load_data
 from core.outcomes import Outcomes
 from core.runs.checkpoints import find_checkpoint
-from core.runs.snapshots import Pinned, Snapshot, write_pinned, write_snapshot
+from core.runs.snapshots import Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
 
 NAMES = ("circle", "cross", "star")
 #  said of circle, cross, star; the six test images are two of each class
@@ -188,3 +189,23 @@ def test_a_real_training_can_be_followed(open_page, trained_run, said):
     at = open_page(trained_run.path.parent, "mistakes", view="learnt and forgotten", group="unstable")
     assert not at.exception
     assert "After epoch 2 the network judged the 6 validation images" in said(at)
+
+
+def test_validation_images_that_changed_since_the_run_are_not_shown_under_its_labels(mistakes, run):
+    kept = read_pinned(run)
+    for labels in (kept.val_labels[::-1], kept.val_labels[:-1]):
+        write_pinned(run, dataclasses.replace(kept, val_labels=labels))
+        for epoch in range(1, 4):
+            said = np.full((len(labels), 3), 1 / 3, np.float32)
+            write_snapshot(run, Snapshot(epoch, 3 * epoch, np.zeros((96, 3, 11, 11)), np.zeros((1, 3)), said), {})
+        st.cache_resource.clear()
+        at = mistakes(set="validation", val_image="0")
+        assert not at.exception
+        assert "its images have changed since" in at.error[0].value
+        assert component(at, "confusion") is None
+
+
+def test_links_to_other_pages_explain_with_the_same_network(mistakes):
+    at = mistakes(checkpoint="last", true="any class", predicted="any class", image="4")
+    links = [link.proto for link in at.get("page_link")]
+    assert {"checkpoint=last", "image=4", "run=judged"} <= set(links[0].query_string.split("&"))
