@@ -1,6 +1,7 @@
 """What all viewers share of the experiments on a network: channels switched off, pictures climbed to; bounded."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,20 +47,20 @@ def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch:
 
 def sample_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> Accuracy | None:
     """On a sample of the test images, with these channels off; None where not measured yet."""
-    return _kept("accuracy", checkpoint.fingerprint, layer if channels else "", channels).get("found")
+    return _kept("accuracy", *_key(checkpoint), layer if channels else "", channels).get("found")
 
 
 def measure_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...], on_batch: OnBatch) -> None:
     """Measure it where it isn't known; a second or two. Raises CheckpointError, DataError, InspectionError."""
     if sample_accuracy(checkpoint, layer, channels) is not None:
         return
-    halfway = _halfway(checkpoint.fingerprint, layer, checkpoint)
+    halfway = _halfway(_key(checkpoint), layer, checkpoint)
     found = accuracy_without(cache.network(checkpoint), halfway, channels, on_batch)
-    _kept("accuracy", checkpoint.fingerprint, layer if channels else "", channels)["found"] = found
+    _kept("accuracy", *_key(checkpoint), layer if channels else "", channels)["found"] = found
 
 
 @st.cache_resource(max_entries=1, show_spinner="Bringing the test images to the layer")
-def _halfway(weights: str, layer: str, _checkpoint: Checkpoint) -> Halfway:  # noqa: ARG001 - the key
+def _halfway(key: tuple[str, Path], layer: str, _checkpoint: Checkpoint) -> Halfway:  # noqa: ARG001 - the key
     return go_halfway(cache.network(_checkpoint), _sample(_checkpoint), layer)
 
 
@@ -81,13 +82,18 @@ def strength(checkpoint: Checkpoint, goal: Goal, picture: Image.Image) -> float:
 
 def usual_strength(checkpoint: Checkpoint, goal: Goal) -> np.ndarray:
     """How far each of a sample of test images meets `goal`. Raises CheckpointError, DataError, InspectionError."""
-    return _usual_strength(checkpoint.fingerprint, goal, checkpoint)
+    return _usual_strength(_key(checkpoint), goal, checkpoint)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Comparing with test images")
-def _usual_strength(weights: str, goal: Goal, _checkpoint: Checkpoint) -> np.ndarray:  # noqa: ARG001 - the key
+def _usual_strength(key: tuple[str, Path], goal: Goal, _checkpoint: Checkpoint) -> np.ndarray:  # noqa: ARG001
     images = _sample(_checkpoint)
     return response(cache.network(_checkpoint), goal, np.stack([images.image(i) for i in range(len(images))]))
+
+
+def _key(checkpoint: Checkpoint) -> tuple[str, Path]:
+    """Of what a checkpoint does with its run's test images: a copied run may have the same weights and others."""
+    return checkpoint.fingerprint, checkpoint.run.path
 
 
 def _sample(checkpoint: Checkpoint) -> ImageSet:

@@ -29,7 +29,7 @@ def atlas(checkpoint: Checkpoint) -> Atlas | None:
 
     Where the test images are gone, what is stored is believed: what it says of the channels stays true.
     """
-    kept = _kept_atlas(checkpoint.fingerprint)
+    kept = _kept_atlas(checkpoint.fingerprint, checkpoint.run.path)
     if not kept:
         found = Atlas.load(_atlas_file(checkpoint))
         if found is not None and _is_of_test_images(found, checkpoint):
@@ -49,13 +49,13 @@ def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> No
     """Compute it, which takes minutes; kept beside the weights where that can be written. Raises CoreError."""
     images = test_images(checkpoint.run.config)
     found = inspect_channels(network(checkpoint), images, on_batch)
-    _kept_atlas(checkpoint.fingerprint)[:] = [found]
+    _kept_atlas(checkpoint.fingerprint, checkpoint.run.path)[:] = [found]
     with contextlib.suppress(OSError):
         found.save(_atlas_file(checkpoint))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_atlas(weights: str) -> list[Atlas]:  # noqa: ARG001 - the key
+def _kept_atlas(weights: str, run_path: Path) -> list[Atlas]:  # noqa: ARG001 - the key
     """A place for one."""
     return []
 

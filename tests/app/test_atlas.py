@@ -1,12 +1,14 @@
 """The channel atlas as viewers share it: computed once, kept beside the weights, and ignored where it doesn't fit."""
 
 import dataclasses
+import shutil
 
 import pytest
 
 from core.inspection.atlas import Atlas
+from core.inspection.maximization import Channel
 from core.runs.checkpoints import find_checkpoint
-from dashboard import cache, surveys
+from dashboard import cache, experiments, surveys
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +64,20 @@ def test_where_it_cannot_be_written_it_is_shown_all_the_same(checkpoint):
     (checkpoint.run.path / "derived").touch()  # a file where the folder would be
     surveys.compute_atlas(checkpoint, lambda _done: None)
     assert surveys.atlas(checkpoint) is not None
+
+
+def test_a_copied_run_on_other_images_gets_nothing_of_the_first(
+    checkpoint, write_run, trained_run, image_tree, tmp_path
+):
+    shutil.copytree(image_tree, tmp_path / "fewer")
+    for name in ("circle", "cross", "star"):
+        sorted((tmp_path / "fewer" / "test" / name).iterdir())[0].unlink()
+    settings = checkpoint.run.config.model_dump() | {"data_dir": tmp_path / "fewer"}
+    copy = find_checkpoint(write_run("copy", weights_of=trained_run, settings=settings))
+    assert copy.fingerprint == checkpoint.fingerprint
+    surveys.compute_atlas(checkpoint, lambda _done: None)
+    assert surveys.atlas(copy) is None
+    experiments.measure_accuracy(checkpoint, "conv5", (), lambda _done, _total: None)
+    assert experiments.sample_accuracy(copy, "conv5", ()) is None
+    goal = Channel("conv1", 0)
+    assert [len(experiments.usual_strength(one, goal)) for one in (checkpoint, copy)] == [6, 3]
