@@ -45,6 +45,11 @@ def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch:
     _kept("effects", checkpoint.fingerprint, image.fingerprint, layer)["found"] = found
 
 
+def sample_size(checkpoint: Checkpoint) -> int:
+    """How many test images a sample has: fewer where there are no more. Raises DataError where they are gone."""
+    return min(SAMPLE, len(cache.test_images(checkpoint.run.config)))
+
+
 def sample_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> Accuracy | None:
     """On a sample of the test images, with these channels off; None where not measured yet."""
     return _kept("accuracy", *_key(checkpoint), layer if channels else "", channels).get("found")

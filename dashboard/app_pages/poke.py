@@ -65,9 +65,14 @@ def show_probabilities(before: Prediction, after: Prediction, truth: str | None)
 
 def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> None:
     """On a sample of the test images, once the button was pressed for these channels."""
+    try:
+        count = experiments.sample_size(checkpoint)
+    except CoreError as error:
+        st.caption(f"The accuracy needs the test images. {error}")
+        return
     pressed = st.button(
-        f"Measure the accuracy on {experiments.SAMPLE} test images", icon=":material/speed:", key="measure",
-        help="As many of each class, unchanged. Chance alone moves such an accuracy by about 3 points.",
+        f"Measure the accuracy on {count} test images", icon=":material/speed:", key="measure",
+        help=f"Unchanged. Chance alone moves such an accuracy by up to about {50 / count**0.5:.0f} points.",
     )  # fmt: skip
     try:
         if pressed:
