@@ -7,23 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from core.data.images import Progress, no_progress
 from core.errors import ExportError
 from core.export.files import whole
-from core.export.pictures import captioned, filters_sheet, maps_sheet
+from core.export.pictures import captioned, enlarged, maps_sheet
 from core.inspection.evolution import evenly
 from core.inspection.feature_maps import FeatureMaps
+from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import to_levels
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, Snapshot, read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
 
 FORMATS = (".gif", ".webp")
-MAX_FRAMES = 120  # Pillow keeps all of them in memory until it writes
+MAX_FRAMES = 120  # all of them are in memory until they are written
 _SIDE = 440  # pixels of width of the filters, and of the maps
-_GAP, _ROOM = 24, 28
+_GAP = 24
 _FRAME_SECONDS, _LAST_SECONDS = 0.4, 3.0
 
 
@@ -50,12 +51,16 @@ def export_animation(
         raise ExportError(f"Run {run.id!r} has the test images {', '.join(map(str, numbers))} pinned, not {pinned}.")
     position = 0 if pinned is None else numbers.index(pinned)
     chosen = evenly(epochs, MAX_FRAMES)
-    frames = _frames(run, chosen, layer, images, position, progress)
+    frames = list(_frames(run, chosen, layer, images, position, progress))
+    tallest = max(frame.height for frame in frames)  # a longer caption takes a line more
+    pages = (ImageOps.expand(frame, (0, 0, 0, tallest - frame.height), "white") for frame in frames)
+    progress(len(frames), len(frames), "Writing")
     durations = [round(1000 * _FRAME_SECONDS)] * (len(chosen) - 1) + [round(1000 * _LAST_SECONDS)]
     kind: dict[str, Any] = {"format": "GIF"} if path.suffix.lower() == ".gif" else {"format": "WEBP", "lossless": True}
     with whole(path) as temporary:
-        next(frames).save(temporary, save_all=True, append_images=frames, duration=durations, loop=0, **kind)
-    return len(chosen)
+        next(pages).save(temporary, save_all=True, append_images=pages, duration=durations, loop=0, **kind)
+    progress(len(frames), len(frames), "Done")
+    return len(frames)
 
 
 def _frames(
@@ -65,7 +70,6 @@ def _frames(
     reader.poll()
     accuracies = {record["epoch"]: record["val_accuracy"] for record in reader.epochs()}
     names = run.data.get("class_names", [])
-    size: tuple[int, int] | None = None
     for done, epoch in enumerate(epochs):
         progress(done, len(epochs), f"Epoch {epoch}")
         snapshot = read_snapshot(run, epoch)
@@ -78,12 +82,7 @@ def _frames(
             f"{_verdict(snapshot, names, int(images.labels[pinned]), pinned)}. Right: all {len(maps.values)} channels "
             f"of {layer} for it, after ReLU. Each tile is on its own scale.",
         ]
-        frame = captioned(picture, title, lines)
-        size = size or (frame.width, frame.height + _ROOM)
-        page = Image.new("RGB", size, "white")  # all of one size, though a longer caption takes a line more
-        page.paste(frame)
-        yield page
-    progress(len(epochs), len(epochs), "Done")
+        yield captioned(picture, title, lines)
 
 
 def _standing(run: Run, snapshot: Snapshot, accuracy: float | None) -> str:
@@ -101,7 +100,7 @@ def _verdict(snapshot: Snapshot, names: list[str], label: int, pinned: int) -> s
 
 def _side_by_side(snapshot: Snapshot, image: np.ndarray, maps: FeatureMaps) -> Image.Image:
     """The filters above the pinned image on the left, the maps on the right, on white."""
-    filters, sheet = filters_sheet(snapshot.filters, _SIDE), maps_sheet(to_levels(maps), _SIDE)
+    filters, sheet = enlarged(filter_sheet(snapshot.filters), _SIDE), maps_sheet(to_levels(maps), _SIDE)
     side = max(sheet.height - filters.height - _GAP, 96)
     picture = Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)
     height = max(filters.height + _GAP + side, sheet.height)

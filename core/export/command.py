@@ -59,7 +59,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     choice("greatest", "value at the end of a fixed colour scale", type=float, metavar="X")
     choice("filters", "conv1's filters instead of feature maps", action="store_true")
-    choice("image", "a picture (default: a photograph that comes with the project)", type=Path)
+    choice("image", "a picture (default: a photograph that comes with the project)", metavar="FILE")
     choice("test_image", "the number of a test image instead", type=int, metavar="N")
     choice("table", "a row per epoch or per step (default: epochs)", choices=get_args(Table))
     choice("pinned", "number of one of the run's pinned test images (default: the first)", type=int, metavar="N")
@@ -68,12 +68,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     kind: Kind = options.kind
     given = {name: vars(options)[name] for names in CHOICES.values() for name in names if name in vars(options)}
-    for name in given.keys() - set(CHOICES[kind]):
-        raise ExportError(f"--{name.replace('_', '-')} says nothing about {kind}; leave it out.")
     taken = load_run(options.runs_dir, options.run_id)
     checkpoint = find_checkpoint(taken, options.which) if kind in OF_WEIGHTS else None
     images = partial(load_test_images, taken.config, data_dir=Path(os.environ.get("ALEXNET_DATA_DIR", "data")))
-    request = replace(_with_picture(Request(kind, taken, checkpoint), given, images), **given)
+    request = Request(kind, taken, checkpoint, options.which, **given)
+    _refuse_idle_flags(request, given)
+    request = _with_picture(request, images)
     with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
 
         def progress(_done: int, _total: int, message: str) -> None:
@@ -110,15 +110,31 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"
 
 
-def _with_picture(request: Request, given: dict[str, Any], images: Callable[[], ImageSet]) -> Request:
-    """`request` for the picture that the flags name, if they do."""
-    if "image" in given and "test_image" in given:
+def _refuse_idle_flags(request: Request, given: dict[str, Any]) -> None:
+    """Raises ExportError for a flag that would change nothing."""
+    if request.which != "best" and request.kind not in OF_WEIGHTS:
+        raise ExportError(f"--which says nothing about {request.kind}; leave it out.")
+    for name in given:
+        flag = f"--{name.replace('_', '-')}"
+        if name not in CHOICES[request.kind]:
+            raise ExportError(f"{flag} says nothing about {request.kind}; leave it out.")
+        if name not in request.choices and request.filters:
+            raise ExportError(f"{flag} says nothing about conv1's filters; leave it out, or --filters.")
+        if name not in request.choices:
+            raise ExportError(f"{flag} is the end of a fixed colour scale: give --scale fixed too, or leave it out.")
+
+
+def _with_picture(request: Request, images: Callable[[], ImageSet]) -> Request:
+    """`request` with the picture that its flags name, if they do."""
+    number = request.test_image
+    if request.image is not None and number is not None:
         raise ExportError("--image and --test-image both name a picture: give one of them.")
-    if "image" in given:
-        return replace(request, picture=open_image(given["image"]), picture_name=given["image"].name)
-    if "test_image" not in given:
+    if request.image is not None:
+        path = Path(request.image)
+        return replace(request, picture=open_image(path), picture_name=path.name)
+    if number is None:
         return request
-    found, number = images(), given["test_image"]
+    found = images()
     if not 0 <= number < len(found):
         raise ExportError(f"There is no test image {number}: the test set has 0 to {len(found) - 1:,}.")
     name = f"{'synthetic ' if found.synthetic else ''}test image {number:,}"

@@ -29,20 +29,23 @@ from core.runs.checkpoints import Checkpoint
 
 OPSET = 19  # of May 2023, so that older runtimes read it; IR 9 is of the same release
 IR_VERSION = 9
-TOLERANCE = 1e-4
+TOLERANCE = 1e-4  # of probabilities; of logits too, but relative to the greatest where that is above 1
 _RANDOM_IMAGES = 3
 
 
 def export_onnx(
     checkpoint: Checkpoint, model: AlexNet, path: Path, *, picture: Picture, progress: Progress = no_progress
 ) -> float:
-    """Write the network to `path`; the greatest difference to ours, of logits and probabilities.
+    """Write the network to `path`; how far its answers are from ours: the greater of two figures.
+
+    These are the greatest difference of a probability, and that of a logit, divided by the greatest logit (in absolute
+    value) where that is above 1: float32 rounds in proportion.
 
     Input "pixels": uint8, N x S x S x 3, RGB, S the side of the stored images; stretching and normalising are part of
     the graph. Outputs "logits" and "probabilities": float32, N x classes. The metadata is that of core.export.weights.
 
     onnxruntime judges `picture` and random images with the file first. Raises ExportError where a library is missing,
-    the file can't be written, or a value differs by more than 1e-4.
+    the file can't be written, or the figure is above 1e-4.
     """
     onnx, runtime = _libraries()
     with whole(path) as temporary:
@@ -147,17 +150,19 @@ def _layer_node(onnx: Any, name: str, layer: nn.Module, inputs: list[str]) -> An
 
 
 def _difference(runtime: Any, path: Path, model: AlexNet, picture: Picture) -> float:
-    """The greatest absolute difference of logits and probabilities over `picture` and random images."""
+    """What export_onnx returns, over `picture` and random images."""
     size = model.input_spec.image_size
     noise = np.random.default_rng(0).integers(0, 256, (_RANDOM_IMAGES, size, size, 3), dtype=np.uint8)
     pixels = np.concatenate([to_square(picture, size)[None], noise])
     with torch.inference_mode():
         batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(next(model.parameters()).device)
         expected = model(normalize(batch, model.input_spec)).float().cpu()
+    greatest = max(1.0, float(expected.abs().max()))
     settings = runtime.SessionOptions()
     settings.log_severity_level = 3  # errors only
     session = runtime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     logits, probabilities = session.run(["logits", "probabilities"], {"pixels": pixels})
     return max(
-        float(np.abs(logits - expected.numpy()).max()), float(np.abs(probabilities - expected.softmax(1).numpy()).max())
+        float(np.abs(logits - expected.numpy()).max()) / greatest,
+        float(np.abs(probabilities - expected.softmax(1).numpy()).max()),
     )

@@ -40,7 +40,7 @@ def export_filters(checkpoint: Checkpoint, kernels: np.ndarray, path: Path) -> N
     count, _, height, width = kernels.shape
     title = f"conv1: {count} filters of {height} × {width}, in colour"
     lines = ["Each on its own scale; grey is 0. Filter 0 is top left, 12 in a row.", described(checkpoint)]
-    _save_png(captioned(filters_sheet(kernels), title, lines), title, lines, path)
+    _save_png(captioned(enlarged(filter_sheet(kernels), _SIDE), title, lines), title, lines, path)
 
 
 def described(checkpoint: Checkpoint) -> str:
@@ -64,11 +64,6 @@ def maps_sheet(levels: Levels, side: int = _SIDE) -> Image.Image:
     sheet[:count, 1:-1, 1:-1] = tiles
     rest = sheet.reshape(rows, columns, *sheet.shape[1:]).swapaxes(1, 2)
     return Image.fromarray(rest.reshape(rows * sheet.shape[1], columns * sheet.shape[2], 3))
-
-
-def filters_sheet(kernels: np.ndarray, side: int = _SIDE) -> Image.Image:
-    """conv1's filters (C x 3 x H x W) in colour, 12 in a row, at least `side` pixels wide: RGB."""
-    return enlarged(filter_sheet(kernels), side)
 
 
 def enlarged(picture: Image.Image, side: int) -> Image.Image:

@@ -11,14 +11,15 @@ import numpy as np
 from PIL import Image
 
 from core.data.images import ImageSet, Progress, balanced_limit, no_progress
-from core.errors import CoreError, ExportError
+from core.errors import CoreError, ExportError, InspectionError
 from core.export.curves import class_charts, learning_charts
 from core.export.files import whole
 from core.export.html import code, paragraph, picture, section, table, text
-from core.export.pictures import filters_sheet, maps_sheet, standing
+from core.export.pictures import enlarged, maps_sheet, standing
 from core.export.settings import data_name, setting_rows, train_command
 from core.follow import duration, summary
 from core.inspection.feature_maps import feature_maps
+from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import sheet_columns, to_levels
 from core.model.alexnet import CONV_LAYERS, AlexNet
 from core.outcomes import Outcomes, judge
@@ -37,7 +38,8 @@ _SHEET = 380  # pixels that a mosaic is at least wide
 class Subject:
     """What a report is about. images: gives the test images, or raises DataError where they aren't here.
 
-    picture: what the feature maps are shown for; picture_name: what to call it.
+    picture: what the feature maps are shown for; picture_name: what to call it. command: makes this report again, and
+    tells no path of this computer.
     """
 
     checkpoint: Checkpoint
@@ -45,6 +47,7 @@ class Subject:
     images: Callable[[], ImageSet]
     picture: Image.Image
     picture_name: str
+    command: str
 
 
 def export_report(subject: Subject, path: Path, progress: Progress = no_progress) -> None:
@@ -140,7 +143,7 @@ def _classes(reader: MetricsReader, subject: Subject) -> str:
 
 def _filters(subject: Subject) -> str:
     kernels = subject.model.conv1.weight.detach().float().cpu().numpy()
-    sheet = filters_sheet(kernels, _SHEET)
+    sheet = enlarged(filter_sheet(kernels), _SHEET)
     caption = f"All {len(kernels)} filters of conv1, 11 × 11 pixels, each on its own scale; grey is 0."
     return section("What the first layer looks for", picture(sheet, caption, caption, "sheet"))
 
@@ -174,17 +177,18 @@ def _mistakes(subject: Subject, on_batch: Callable[[int], None]) -> str:
         if stored is None or stored.images != images.fingerprint():
             images = balanced_limit(images, _JUDGED, seed=0)
             stored = judge(subject.model, images, on_batch)
-    except CoreError as error:
+    except InspectionError as error:  # the images have other classes
         return section(title, paragraph(f"Not shown: {error}"))
-    wrong = np.flatnonzero(~stored.correct)
-    worst = wrong[np.argsort(-stored.losses[wrong], kind="stable")][:_MISTAKES]
+    except CoreError:  # its text would say where they should lie
+        return section(title, paragraph("Not shown: the test images aren't on this computer."))
+    wrong = stored.select(wrong=True)
     words = (
         f"Of {len(stored):,} test images {len(wrong):,} are taken for something else"
         + (f"; here those of the greatest loss, at most {_MISTAKES}." if len(wrong) else ".")
     )  # fmt: skip
     names = stored.class_names
     thumbs = []
-    for index in worst:
+    for index in wrong[:_MISTAKES]:
         true, said = names[stored.labels[index]], names[stored.predictions[index]]
         caption = f"{true}, taken for {said} with {stored.confidences[index]:.0%}"
         small = Image.fromarray(images.image(int(index)))
@@ -211,9 +215,8 @@ def _origin(subject: Subject) -> str:
         table(("What", "Value"), rows, "Where the training ran, and on what"),
         paragraph("The same training again (with the path of your own images, where it took a folder):"),
         code(train_command(run.config)),
-        paragraph("This report again, where the run is:"),
-        code(f"python -m core export report --run-id {run.id} --output report.html"),
-        *[paragraph(str(note), "quiet") for note in run.data.get("notes", [])],
+        paragraph("This report again, where the run is (with the path of a runs folder or picture that it names):"),
+        code(subject.command),
     )
 
 

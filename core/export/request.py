@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +21,11 @@ from core.export.report import Subject, export_report
 from core.export.tables import Table, export_csv
 from core.export.tensorboard import export_tensorboard
 from core.export.weights import export_weights
-from core.inspection.feature_maps import feature_maps, stages_of
+from core.inspection.feature_maps import FeatureMaps, feature_maps, stages_of
 from core.inspection.mosaic import Scale, to_levels
+from core.inspection.walkthrough import trace
 from core.model.alexnet import CONV_LAYERS, AlexNet
-from core.runs.checkpoints import Checkpoint
+from core.runs.checkpoints import Checkpoint, Which
 from core.runs.run import Run
 
 Kind = Literal["png", "npz", "csv", "weights", "onnx", "tensorboard", "report", "animation"]
@@ -50,15 +51,16 @@ OF_WEIGHTS: tuple[Kind, ...] = ("png", "npz", "weights", "onnx", "report")  # th
 class Request:
     """What to take away of a run. A choice that is None: the kind's own default.
 
-    checkpoint: None only for what is not OF_WEIGHTS. layer: default conv1, of npz all. stage: default relu, of npz all.
-    greatest: value at the end of a fixed colour scale. filters: conv1's filters instead of feature maps.
-    pinned: the number of one of the run's pinned test images. picture: by default the photograph that comes with the
-    project; image, the name of its file, or test_image, its number, say where it comes from.
+    checkpoint: None only for what is not OF_WEIGHTS; which: what names it. layer: default conv1, of npz all. stage:
+    default relu, of npz all that a layer has. greatest: value at the end of a fixed colour scale. filters: conv1's
+    filters instead of feature maps. pinned: the number of one of the run's pinned test images. picture: by default the
+    photograph that comes with the project; image, its file, or test_image, its number, say where it comes from.
     """
 
     kind: Kind
     run: Run
     checkpoint: Checkpoint | None = None
+    which: Which = "best"
     layer: str | None = None
     stage: str | None = None
     scale: Scale = "channel"
@@ -83,18 +85,30 @@ class Request:
             parts += [{"npz": "activations", "csv": self.table}.get(self.kind, self.kind)]
         return "-".join(parts) + SUFFIXES[self.kind]
 
-    def command(self, which: str = "best", runs_dir: Path = Path("checkpoints")) -> str:
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Those of CHOICES that change the file: another choice can make some of its kind's idle."""
+        if self.kind == "png" and self.filters:
+            return ("filters",)
+        return tuple(name for name in CHOICES[self.kind] if name != "greatest" or self.scale == "fixed")
+
+    def command(self, runs_dir: Path = Path("checkpoints")) -> str:
         """The command line that does the same."""
         words = ["python", "-m", "core", "export", self.kind, "--run-id", self.run.id]
         words += ["--runs-dir", str(runs_dir)] if runs_dir != Path("checkpoints") else []
-        words += ["--which", which] if self.kind in OF_WEIGHTS and which != "best" else []
-        for name in CHOICES[self.kind]:
+        words += ["--which", self.which] if self.kind in OF_WEIGHTS and self.which != "best" else []
+        for name in self.choices:
             value = getattr(self, name)
             if value is True:
                 words.append(f"--{name}")
             elif value != Request.__dataclass_fields__[name].default:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         return shlex.join([*words, "--output", self.file_name])
+
+    def portable_command(self) -> str:
+        """The same for others, who need not learn where things lie on this computer: folders and files by name only."""
+        image = None if self.image is None else Path(self.image).name
+        return replace(self, image=image).command(Path(self.run.path.parent.name))
 
 
 def fulfil(
@@ -136,13 +150,23 @@ def _of_weights(
             levels = to_levels(maps, request.scale, request.greatest)
             export_maps(checkpoint, maps, levels, request.picture_name, path)
         case "npz":
-            wanted = [(layer, stage) for layer in ([request.layer] if request.layer else CONV_LAYERS)
-                      for stage in ([request.stage] if request.stage else stages_of(layer))]  # fmt: skip
-            found = [feature_maps(model, picture, layer, stage) for layer, stage in wanted]
-            export_activations(checkpoint, found, request.picture_name, path)
+            export_activations(checkpoint, _all_maps(request, model, picture), request.picture_name, path)
         case "weights":
             export_weights(checkpoint, model, path)
         case "onnx":
             export_onnx(checkpoint, model, path, picture=picture, progress=progress)
         case "report":
-            export_report(Subject(checkpoint, model, images, picture, request.picture_name), path, progress)
+            command = request.portable_command()
+            export_report(Subject(checkpoint, model, images, picture, request.picture_name, command), path, progress)
+
+
+def _all_maps(request: Request, model: AlexNet, picture: Image.Image) -> list[FeatureMaps]:
+    """Of every layer and stage asked for that there is, from one pass."""
+    layers = [request.layer] if request.layer else CONV_LAYERS
+    pairs = [(layer, stage) for layer in layers for stage in stages_of(layer)]
+    wanted = [(layer, stage) for layer, stage in pairs if request.stage in (None, stage)]
+    if not wanted:
+        known = ", ".join(stage for _, stage in pairs)
+        raise ExportError(f"{request.layer} has no stage {request.stage!r}: choose one of {known}.")
+    activations = trace(model, picture)
+    return [FeatureMaps(layer, stage, activations[stage + layer.removeprefix("conv")]) for layer, stage in wanted]

@@ -20,9 +20,10 @@ import numpy as np
 from core.data.images import Progress, no_progress
 from core.errors import ExportError
 from core.export.files import whole
-from core.export.pictures import confusion_picture, filters_sheet
+from core.export.pictures import confusion_picture, enlarged
 from core.export.settings import setting_rows
 from core.files import new_folder
+from core.inspection.filters import filter_sheet
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import read_snapshot, snapshot_epochs
@@ -94,8 +95,8 @@ def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: Progr
             progress(done, len(kept), f"Filters of epoch {epoch}")
             snapshot = read_snapshot(run, epoch)
             at = snapshot.step, started + seconds.get(epoch, 0.0)
-            writer.add_image("filters/conv1", np.asarray(filters_sheet(snapshot.filters, _FILTERS_SIDE)), *at,
-                             dataformats="HWC")  # fmt: skip
+            picture = np.asarray(enlarged(filter_sheet(snapshot.filters), _FILTERS_SIDE))
+            writer.add_image("filters/conv1", picture, *at, dataformats="HWC")
     progress(1, 1, "Done")
 
 

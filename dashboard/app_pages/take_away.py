@@ -49,7 +49,7 @@ def pick_view(request: Request) -> Request:
 
 
 @st.fragment
-def card(request: Request, which: str) -> None:
+def card(request: Request) -> None:
     """One kind of file with its own choices; preparing it redraws only this."""
     title, about = _CARDS[request.kind]
     with st.container(border=True):
@@ -67,7 +67,7 @@ def card(request: Request, which: str) -> None:
                 st.caption("This run kept no snapshots, so there is nothing to animate. A new run keeps them.")
                 return
             request = replace(request, pinned=pick_pinned(request))
-        export_card(request, which)
+        export_card(request)
 
 
 def pick_pinned(request: Request) -> int:
@@ -90,10 +90,9 @@ if checkpoint is None:
     st.stop()
 with st.container():  # a fixed place: widgets that move down the page lose their part of the address
     images = image_picker(checkpoint.run.config)
-which = st.session_state[state.CHECKPOINT]
-request = pick_view(Request("report", checkpoint.run, checkpoint))
+request = pick_view(Request("report", checkpoint.run, checkpoint, st.session_state[state.CHECKPOINT]))
 if images:
     request = with_picture(request, images[0])
 with st.grid(2, min_column_width=340):
     for kind in _CARDS:
-        card(replace(request, kind=kind), which)
+        card(replace(request, kind=kind))

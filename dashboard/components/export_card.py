@@ -10,7 +10,7 @@ from dashboard.components.status import error_box
 from dashboard.paths import ROOT, runs_dir
 
 
-def export_card(request: Request, which: str) -> None:
+def export_card(request: Request) -> None:
     """Prepare, then download, and the command that does the same."""
     path, key = exports.place(request), f"export_{request.kind}"
     button, bar = st.empty(), st.empty()
@@ -25,17 +25,17 @@ def export_card(request: Request, which: str) -> None:
             f"Download {_size(path.stat().st_size)}", path.read_bytes, path.name, key=f"{key}_download", type="primary",
             icon=":material/download:",
         )  # fmt: skip
-    st.code(_command(request, which), language=None, wrap_lines=True)
+    st.code(_command(request), language=None, wrap_lines=True)
 
 
 def _advance(bar: DeltaGenerator, done: int, total: int, text: str) -> None:
     bar.progress(done / max(total, 1), text)
 
 
-def _command(request: Request, which: str) -> str:
+def _command(request: Request) -> str:
     """As it is typed in the project's folder."""
     folder = runs_dir()
-    return request.command(which, folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
+    return request.command(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
 
 
 def _size(num_bytes: int) -> str:

@@ -63,7 +63,7 @@ def test_a_choice_of_a_card_is_another_file(cards):
     assert "csv" not in downloads(at)
     assert "--table steps" in commands(at)["csv"]
     at.toggle(key="filters").set_value(True).run()
-    assert "--filters" in commands(at)["png"]
+    assert "--filters --output" in commands(at)["png"], "neither a layer nor a stage, which it would refuse"
     at.toggle(key="all_layers").set_value(True).run()
     assert "--layer" not in commands(at)["npz"]
 

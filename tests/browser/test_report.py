@@ -39,7 +39,7 @@ def report(trained_run, data_dir, tmp_path: Path) -> Path:
     """A report whose class names are attacks."""
     checkpoint = replace(find_checkpoint(trained_run), class_names=HOSTILE)
     images = replace(load_test_images(trained_run.config, data_dir=data_dir), class_names=HOSTILE)
-    subject = Subject(checkpoint, open_model(checkpoint), lambda: images, example_image(), HOSTILE[0])
+    subject = Subject(checkpoint, open_model(checkpoint), lambda: images, example_image(), HOSTILE[0], HOSTILE[1])
     export_report(subject, tmp_path / "report.html")
     return tmp_path / "report.html"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from PIL import Image
 
 from core.__main__ import main
+from core.data.example import example_image
 from core.export.request import Kind, Request
-from core.runs.checkpoints import find_checkpoint
+from core.inspection.feature_maps import feature_maps, stages_of
+from core.model.alexnet import CONV_LAYERS
+from core.runs.checkpoints import find_checkpoint, load_model
 from core.runs.run import Run
 
 Export = Callable[..., int]
@@ -64,7 +68,12 @@ def test_every_kind_is_written_and_described(export: Export, capsys: pytest.Capt
     [
         ("csv", ["--layer", "conv1"], "x", "--layer says nothing about csv; leave it out."),
         ("weights", ["--test-image", "1"], "x", "--test-image says nothing about weights"),
+        ("csv", ["--which", "last"], "x", "--which says nothing about csv; leave it out."),
         ("png", ["--layer", "conv3", "--stage", "lrn"], "x", "conv3 has no stage 'lrn'"),
+        ("npz", ["--layer", "conv3", "--stage", "lrn"], "x", "conv3 has no stage 'lrn': choose one of conv, relu."),
+        ("png", ["--filters", "--layer", "conv3"], "x", "--layer says nothing about conv1's filters"),
+        ("png", ["--filters", "--test-image", "1"], "x", "--test-image says nothing about conv1's filters"),
+        ("png", ["--greatest", "2"], "x", "--greatest is the end of a fixed colour scale: give --scale fixed too"),
         ("png", ["--scale", "fixed"], "x", "A fixed colour scale needs its greatest value"),
         ("png", ["--image", "a.png", "--test-image", "1"], "x", "--image and --test-image both name a picture"),
         ("png", ["--image", "missing.png"], "x", "missing.png does not exist"),
@@ -100,11 +109,37 @@ def test_a_picture_of_the_user_is_what_the_maps_are_of(export: Export, tmp_path:
         assert not np.array_equal(mine["conv1_relu"], example["conv1_relu"])
 
 
+@pytest.mark.parametrize("stage", [None, "lrn", "pool"])
+def test_activations_are_of_every_layer_that_has_the_stage(export: Export, trained_run: Run, stage: str | None) -> None:
+    assert export("npz", *(["--stage", stage] if stage else []), output="maps.npz") == 0
+    wanted = [(layer, found) for layer in CONV_LAYERS for found in stages_of(layer) if stage in (None, found)]
+    model = load_model(trained_run)
+    with np.load("maps.npz") as file:
+        assert list(zip(file["layers"], file["stages"], strict=True)) == wanted
+        for layer, found in wanted:
+            exact = feature_maps(model, example_image(), layer, found).values
+            assert file[f"{layer}_{found}"].tobytes() == exact.tobytes(), (layer, found)
+
+
+def test_a_report_says_how_to_make_it_again_and_no_path(export: Export, trained_run: Run, tmp_path: Path) -> None:
+    example_image().save("mine.png")
+    assert export("report", "--which", "last", "--image", str(tmp_path / "mine.png"), output="report.html") == 0
+    html = Path("report.html").read_text(encoding="utf-8")
+    step = find_checkpoint(trained_run, "last").step
+    assert (
+        f"python -m core export report --run-id trained --runs-dir {trained_run.path.parent.name} --which last "
+        f"--image mine.png --output trained-step-{step}-report.html"
+    ) in html
+    assert str(tmp_path) not in html
+    assert str(trained_run.path.parent) not in html
+
+
 @pytest.mark.parametrize(
     "choices",
     [
         {"kind": "png", "layer": "conv2", "stage": "pool", "scale": "fixed", "greatest": 2.5, "test_image": 3},
-        {"kind": "png", "filters": True},
+        {"kind": "png", "filters": True, "layer": "conv3", "stage": "lrn", "scale": "fixed", "greatest": 2.0},
+        {"kind": "png", "greatest": 2.0},
         {"kind": "csv", "table": "steps"},
         {"kind": "npz", "layer": "conv4"},
         {"kind": "animation", "layer": "conv4"},
@@ -113,15 +148,15 @@ def test_a_picture_of_the_user_is_what_the_maps_are_of(export: Export, tmp_path:
 )
 def test_the_command_that_a_page_shows_makes_what_it_names(trained_run: Run, choices: dict[str, Any]) -> None:
     request = Request(run=trained_run, checkpoint=find_checkpoint(trained_run), **choices)
-    words = request.command("best", trained_run.path.parent).split()
+    words = request.command(trained_run.path.parent).split()
     assert words[:3] == ["python", "-m", "core"]
     assert main(words[3:]) == 0
     assert [path.name for path in Path().iterdir()] == [request.file_name]
 
 
 def test_the_command_asks_for_the_last_checkpoint_where_that_was_chosen(trained_run: Run) -> None:
-    request = Request("onnx", trained_run, find_checkpoint(trained_run, "last"))
-    assert " --which last " in request.command("last")
-    assert "--runs-dir" not in request.command("last")
-    assert "--which" not in request.command("best")
-    assert "--which" not in Request("csv", trained_run).command("last")
+    request = Request("onnx", trained_run, find_checkpoint(trained_run, "last"), "last")
+    assert " --which last " in request.command()
+    assert "--runs-dir" not in request.command()
+    assert "--which" not in replace(request, which="best").command()
+    assert "--which" not in replace(request, kind="csv").command()

@@ -44,4 +44,4 @@ def hostile(checkpoint: Checkpoint, test_images: ImageSet, picture: Image.Image)
     """A report's subject whose classes are named after attacks."""
     named = replace(checkpoint, class_names=HOSTILE)
     images = replace(test_images, class_names=HOSTILE)
-    return Subject(named, open_model(named), lambda: images, picture, HOSTILE[0])
+    return Subject(named, open_model(named), lambda: images, picture, HOSTILE[0], HOSTILE[1])

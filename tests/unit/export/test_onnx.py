@@ -69,6 +69,22 @@ def test_the_file_says_what_it_is(file: Path, session: onnxruntime.InferenceSess
     ]  # fmt: skip
 
 
+def test_rounding_of_great_logits_is_no_difference(
+    checkpoint: Checkpoint, model: AlexNet, picture: Image.Image, tmp_path: Path
+) -> None:
+    loud = AlexNet(3, class_names=model.class_names, input_spec=model.input_spec).eval()
+    loud.load_state_dict({name: 1e5 * value if name.startswith("fc8") else value
+                          for name, value in model.state_dict().items()})  # fmt: skip
+    assert export_onnx(checkpoint, loud, tmp_path / "x.onnx", picture=picture) < 1e-4
+    pixels = np.asarray(ImageOps.fit(picture, (model.input_spec.image_size,) * 2, Image.Resampling.BILINEAR))[None]
+    session = onnxruntime.InferenceSession(str(tmp_path / "x.onnx"), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"pixels": pixels})
+    (tmp_path / "x.onnx").unlink()
+    (prediction,) = predict(loud, [picture])
+    assert np.abs(logits).max() > 100
+    np.testing.assert_allclose(torch.from_numpy(logits).softmax(1)[0], prediction.probabilities, atol=1e-4)
+
+
 class Doubled(AlexNet):
     """A network that the graph doesn't describe."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from PIL import Image
 
 from core.data.images import ImageSet
-from core.errors import DataMissingError
+from core.errors import CoreError, DataMissingError, InspectionError
 from core.export.report import Subject, export_report
+from core.files import write_json
 from core.model.alexnet import AlexNet
 from core.outcomes import judge
 from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
@@ -45,7 +47,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def subject(checkpoint: Checkpoint, model: AlexNet, test_images: ImageSet, picture: Image.Image) -> Subject:
-    return Subject(checkpoint, model, lambda: test_images, picture, "the example photograph")
+    return Subject(checkpoint, model, lambda: test_images, picture, "the example photograph", "python again")
 
 
 def write(subject: Subject, path: Path) -> Page:
@@ -74,6 +76,21 @@ def test_every_section_is_there_and_every_picture_described(
     charts = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
     assert [attributes["id"] for attributes in charts] == ["loss", "accuracy", "rate", "confusion", "classes"]
     assert all(attributes["aria-label"] for attributes in charts)
+
+
+@pytest.fixture
+def begun(trained_run: Run, runs_dir: Path, test_images: ImageSet, picture: Image.Image) -> Callable[..., Subject]:
+    """begun(notes=[...]): what a report is about of a run that has only begun; its data.json holds what is given."""
+
+    def of(**data: object) -> Subject:
+        run = create_run(runs_dir, trained_run.config, {}, "begun")
+        write_json(run.path / "data.json", data)
+        (run.path / "checkpoints").symlink_to(trained_run.path / "checkpoints")
+        (run.path / "last.json").write_bytes((trained_run.path / "last.json").read_bytes())
+        found = find_checkpoint(run, "last")
+        return Subject(found, open_model(found), lambda: test_images, picture, "a cat", "python again")
+
+    return of
 
 
 def test_it_asks_nothing_of_a_network_and_tells_no_path(subject: Subject, image_tree: Path, tmp_path: Path) -> None:
@@ -107,25 +124,38 @@ def test_what_was_judged_before_is_used(
         kept.unlink()
     assert "Of 6 test images 6 are taken for something else" in page.text
     assert "circle, taken for cross with 100%" in page.text
+    worst = [attributes["alt"] for tag, attributes in page.tags if tag == "img"][-6:]
+    names = [outcomes.class_names[label] for label in outcomes.labels]
+    assert worst == [f"A picture of {name}" for name in names], "all cost the same, so they keep their order"
 
 
-def test_without_the_test_images_the_rest_is_written(subject: Subject, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (DataMissingError("No images in /elsewhere/data."), "Not shown: the test images aren't on this computer."),
+        (InspectionError("The network knows other classes."), "Not shown: The network knows other classes."),
+    ],
+)
+def test_without_the_test_images_the_rest_is_written(
+    subject: Subject, tmp_path: Path, error: CoreError, sentence: str
+) -> None:
     def gone() -> ImageSet:
-        raise DataMissingError("CIFAR-10 is not on this computer yet.")
+        raise error
 
     page = write(replace(subject, images=gone), tmp_path / "report.html")
-    assert "Worst mistakes Not shown: CIFAR-10 is not on this computer yet." in page.text
-    assert "How it was made" in page.text
+    assert f"Worst mistakes {sentence} How it was made" in page.text
+    assert "/elsewhere" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_run_that_has_only_begun_has_a_report(
-    trained_run: Run, runs_dir: Path, test_images: ImageSet, picture: Image.Image, tmp_path: Path
-) -> None:
-    run = create_run(runs_dir, trained_run.config, {}, "begun")
-    (run.path / "checkpoints").symlink_to(trained_run.path / "checkpoints")
-    (run.path / "last.json").write_bytes((trained_run.path / "last.json").read_bytes())
-    begun = find_checkpoint(run, "last")
-    page = write(Subject(begun, open_model(begun), lambda: test_images, picture, "a cat"), tmp_path / "report.html")
+def test_what_was_said_of_this_computers_files_stays_here(begun: Callable[..., Subject], tmp_path: Path) -> None:
+    subject = begun(notes=["The decoded images could not be kept in /elsewhere/data."], fingerprint="abc")
+    page = write(subject, tmp_path / "report.html")
+    assert "Fingerprint of the images abc" in page.text
+    assert "could not be kept" not in page.text
+
+
+def test_a_run_that_has_only_begun_has_a_report(begun: Callable[..., Subject], tmp_path: Path) -> None:
+    page = write(begun(), tmp_path / "report.html")
     assert "Test accuracy not yet" in page.text
     assert "No step has been logged yet." in page.text
     assert "The network has not been judged yet." in page.text
@@ -135,5 +165,6 @@ def test_a_packed_run_has_a_report(
     packed_run: Run, test_images: ImageSet, picture: Image.Image, tmp_path: Path
 ) -> None:
     found = find_checkpoint(packed_run)
-    page = write(Subject(found, open_model(found), lambda: test_images, picture, "a cat"), tmp_path / "report.html")
+    subject = Subject(found, open_model(found), lambda: test_images, picture, "a cat", "python again")
+    page = write(subject, tmp_path / "report.html")
     assert "AlexNet (2012) on CIFAR-10; the run is finished." in page.text
