@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.inspection.mosaic import colormap
+from dashboard.html_charts import ink_on
 
 _HATCHED = "repeating-linear-gradient(45deg,#b8b8b8 0 2px,#dcdcdc 2px 6px)"
 _OUTLINED = "outline:3px solid #d55e00;outline-offset:-3px"
-_DARK_TEXT_FROM = 140  # of 255: the lightness of a cell from which black is read better than white
 _DENSE_FROM = 7  # columns: three grids of more would not fit beside each other
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BAR, _LINE = "#0F8B8B", "#D55E00"
@@ -90,10 +90,10 @@ def grid_html(
 
 def _cell(text: str, shade: Sequence[int], is_padding: bool, is_outlined: bool) -> str:
     red, green, blue = shade
-    ink = "000" if is_padding or 0.3 * red + 0.59 * green + 0.11 * blue > _DARK_TEXT_FROM else "fff"
+    ink = "#000" if is_padding else ink_on(shade)
     background = _HATCHED if is_padding else f"#{red:02x}{green:02x}{blue:02x}"
     outline = f";{_OUTLINED};font-weight:700" if is_outlined else ""
-    return f'<td style="background:{background};color:#{ink}{outline}">{text}</td>'
+    return f'<td style="background:{background};color:{ink}{outline}">{text}</td>'
 
 
 def equation_html(title: str, grids: Sequence[str], signs: Sequence[str]) -> str:

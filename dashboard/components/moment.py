@@ -11,7 +11,7 @@ from core.runs.snapshots import Pinned, Snapshot
 from dashboard import snapshots, state
 from dashboard.components.channel_choice import ColorScale
 from dashboard.components.mosaic import channel_mosaic
-from dashboard.html_charts import confusion_table, probability_rows
+from dashboard.html_charts import confusion_html, probability_rows
 
 _FILTER_PIXELS = 4  # screen pixels a weight
 _FILM_MOMENTS = 12
@@ -55,7 +55,7 @@ def confusion_panel(snapshot: Snapshot, pinned: Pinned, names: tuple[str, ...]) 
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(counts, (pinned.val_labels, predicted), 1)
     st.caption(f"{len(predicted):,} validation images, {counts.trace() / len(predicted):.1%} right.")
-    st.html(confusion_table(counts, names))
+    st.html(confusion_html(counts, names))
 
 
 def film_panel(run: Run, epochs: tuple[int, ...], layer: str, image: int, channel: int) -> None:
