@@ -10,7 +10,7 @@ from core.follow import duration
 from core.inspection.atlas import Atlas
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
-from dashboard.components.status import error_box
+from dashboard.components.status import STAY, error_box
 from dashboard.drawing import bars_html, number_table
 from dashboard.markdown import plain
 
@@ -97,6 +97,13 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
 
 def _compute(checkpoint: Checkpoint, total: int) -> None:
     bar = st.progress(0.0, "Starting")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        # A link, for a button of a fragment would wait until the fragment is done.
+        st.page_link(
+            "app_pages/feature_maps.py", label="Cancel", icon=":material/cancel:", width="content",
+            query_params=st.query_params.to_dict(),
+        )  # fmt: skip
+        st.caption(STAY, width="content")
     began = time.monotonic()
 
     def on_batch(done: int) -> None:

@@ -14,7 +14,7 @@ from core.outcomes import Outcomes
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, charts, judgement_charts, state, surveys
-from dashboard.components.status import error_box
+from dashboard.components.status import STAY, error_box
 from dashboard.images import Chosen
 from dashboard.markdown import plain
 
@@ -81,7 +81,12 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
             )
             if not st.button("Judge the test images", icon=":material/play_arrow:", type="primary", key="judge"):
                 return
-    bar = place.progress(0.0, "Judging the test images")
+    with place.container():
+        bar = st.progress(0.0, "Judging the test images")
+        if count > _AT_ONCE:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.button("Cancel", icon=":material/cancel:", key="cancel_judge")
+                st.caption(STAY, width="content")
 
     def tell(done: int) -> None:
         bar.progress(done / count, f"Judged {done:,} of {count:,} test images")

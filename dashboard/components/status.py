@@ -9,6 +9,7 @@ from core.follow import duration
 from core.runs.run import Progress, Run, RunState
 from dashboard.markdown import plain
 
+STAY = "Stay on this page: choosing something else stops it."  # said beside long work
 _BADGES: dict[RunState, tuple[Literal["green", "orange", "blue", "gray", "red"], str]] = {
     RunState.RUNNING: ("green", ":material/play_circle:"),
     RunState.STALLED: ("orange", ":material/hourglass_empty:"),

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 
 import pytest
+from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
 from core.inspection.atlas import Atlas
 from core.inspection.maximization import Channel
@@ -81,3 +82,18 @@ def test_a_copied_run_on_other_images_gets_nothing_of_the_first(
     assert experiments.sample_accuracy(copy, "conv5", ()) is None
     goal = Channel("conv1", 0)
     assert [len(experiments.usual_strength(one, goal)) for one in (checkpoint, copy)] == [6, 3]
+
+
+def test_computing_it_can_be_cancelled_by_a_link_to_what_is_seen(open_page, checkpoint, said, monkeypatch):
+    at = open_page(checkpoint.run.path.parent, "feature_maps", layer="conv3", channel="17")
+
+    def click(checkpoint, on_batch):
+        on_batch(3)
+        raise StopException  # what Streamlit raises out of drawing the bar when somebody clicks
+
+    monkeypatch.setattr(surveys, "compute_atlas", click)
+    at.button(key="compute_atlas").click().run()
+    assert not at.exception
+    assert "Stay on this page" in said(at)
+    (link,) = [link.proto for link in at.get("page_link") if link.proto.label == "Cancel"]
+    assert {"layer=conv3", "channel=17", "run=own"} <= set(link.query_string.split("&"))

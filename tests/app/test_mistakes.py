@@ -8,11 +8,13 @@ import json
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
 from core.data.sources import load_data
 from core.outcomes import Outcomes
 from core.runs.checkpoints import find_checkpoint
 from core.runs.snapshots import Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
+from dashboard import surveys
 
 NAMES = ("circle", "cross", "star")
 #  said of circle, cross, star; the six test images are two of each class
@@ -209,3 +211,24 @@ def test_links_to_other_pages_explain_with_the_same_network(mistakes):
     at = mistakes(checkpoint="last", true="any class", predicted="any class", image="4")
     links = [link.proto for link in at.get("page_link")]
     assert {"checkpoint=last", "image=4", "run=judged"} <= set(links[0].query_string.split("&"))
+
+
+def test_judging_can_be_cancelled_and_keeps_nothing(
+    open_page, write_run, runs_dir, trained_run, image_tree, said, monkeypatch
+):
+    monkeypatch.setattr("dashboard.components.judged._AT_ONCE", 5)
+    run = write_run("plain", weights_of=trained_run, settings={"data_source": "folder", "data_dir": image_tree})
+    at = open_page(runs_dir, "mistakes")
+
+    def click(checkpoint, tell):
+        tell(3)
+        raise StopException  # what Streamlit raises out of drawing the bar when somebody clicks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surveys, "judge_test_images", click)
+        at.button(key="judge").click().run()
+    assert not at.exception
+    assert "Stay on this page" in said(at)
+    at.button(key="cancel_judge").click().run()
+    assert "has not judged the 6 test images yet" in said(at)
+    assert not find_checkpoint(run).derived("outcomes-test.npz").exists()
