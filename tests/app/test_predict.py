@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from core.data.sources import load_test_images
+from dashboard.markdown import plain
 
 CLASSES = ("circle", "cross", "star")
 
@@ -100,7 +101,7 @@ def test_an_uploaded_picture_is_judged(uploading, kind):
     assert set(classes) == set(CLASSES)
     assert "correct" not in line, "nobody knows what it is"
     assert "it is" not in line
-    assert at.image[0].captions == [f"mine.{kind.lower()}"]
+    assert at.image[0].captions == [plain(f"mine.{kind.lower()}")]
 
 
 def test_several_pictures_give_a_table(uploading):
