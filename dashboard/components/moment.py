@@ -12,6 +12,7 @@ from dashboard import snapshots, state
 from dashboard.components.channel_choice import ColorScale
 from dashboard.components.mosaic import channel_mosaic
 from dashboard.html_charts import confusion_html, probability_rows
+from dashboard.markdown import plain
 
 _FILTER_PIXELS = 4  # screen pixels a weight
 _FILM_MOMENTS = 12
@@ -25,7 +26,8 @@ def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str
     picture = picture.resize((picture.width * 7, picture.height * 7), Image.Resampling.NEAREST)
     said = snapshot.pinned_probabilities[image]
     left, right = st.columns([1, 2], vertical_alignment="center")
-    left.image(picture, caption=f"{truth}, test image {pinned.numbers[image]:,}", alt=f"The pinned image: {truth}")
+    caption = f"{plain(truth)}, test image {pinned.numbers[image]:,}"
+    left.image(picture, caption=caption, alt=f"The pinned image: {truth}")
     right.html(probability_rows(said, names, truth))
 
 
