@@ -89,7 +89,7 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
     st.caption(
         f"What every channel of all layers does over all {total:,} test images: how often it is active, for which "
         "classes, on which patches most, and which are dead or duplicates. One pass through the network, kept beside "
-        f"the checkpoint: about {duration(total / _IMAGES_PER_SECOND)} on two processor cores, seconds on a GPU."
+        f"the checkpoint: about {duration(total / _IMAGES_PER_SECOND)} on two processor cores."
     )
     if pressed:
         _compute(checkpoint, total)
