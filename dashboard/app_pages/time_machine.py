@@ -1,7 +1,6 @@
 """The network at every epoch of its training: one slider for filters, maps, confusion matrix and probabilities."""
 
 import streamlit as st
-from dashboard.markdown import plain
 
 from core.errors import CoreError
 from core.inspection.ablation import num_channels
@@ -14,6 +13,7 @@ from dashboard.components.moment import confusion_panel, film_panel, filters_pan
 from dashboard.components.run_picker import run_picker
 from dashboard.components.status import error_box
 from dashboard.components.time_slider import is_playing, time_slider
+from dashboard.markdown import plain
 
 _PLAY_SECONDS = 0.8
 _WATCH_SECONDS = 3.0
