@@ -31,8 +31,8 @@ def test_it_starts_from_another_folder_and_serves_only_this_machine(serve, windo
     page = tabs.open(server.url)
     for section, title in (("", "Predict"), ("Understand", "Mistakes"), ("Experiment", "Poke it"), ("", "Train")):
         if section:
-            page.get_by_text(section, exact=True).click()
-        page.get_by_role("link", name=title).click()
+            page.get_by_role("button", name=section, exact=True).click()
+        page.get_by_role("menuitem" if section else "link", name=title).first.click()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
     expect(page.locator(".st-key-status")).to_contain_text("Finished")
     assert tabs.hosts == {"127.0.0.1"}

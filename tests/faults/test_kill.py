@@ -24,6 +24,7 @@ from core.model import InputSpec
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state, save_checkpoint
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState, create_run
+from core.runs.snapshots import snapshot_epochs
 from core.runs.writer import RunWriter
 from core.training import jobs
 
@@ -65,7 +66,7 @@ def steps_of(run: Run) -> list[float]:
 
 @pytest.mark.slow
 def test_a_killed_training_is_interrupted_at_once_and_resumes_from_its_checkpoint(
-    trainer: Trainer, tmp_path: Path, wait_until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    trainer: Trainer, tmp_path: Path, wait_until: Callable[..., None]
 ) -> None:
     process, run = trainer("--num-epochs", "2")
     wait_until(lambda: process.poll() is not None or len(steps_of(run)) >= 8)  # past the first epoch's checkpoint
@@ -80,7 +81,6 @@ def test_a_killed_training_is_interrupted_at_once_and_resumes_from_its_checkpoin
     assert load_model(run, "last").num_classes == 10
     assert load_training_state(checkpoint)
     assert len(checkpoint.epoch_sums) == 3
-    monkeypatch.setattr("core.data.sources.NUM_SHAPES_TEST", 10)
     jobs.resume(run, data_dir=tmp_path)
     assert jobs.wait(200)
     assert run.state is RunState.FINISHED, run.end
@@ -88,6 +88,7 @@ def test_a_killed_training_is_interrupted_at_once_and_resumes_from_its_checkpoin
     reader = MetricsReader(run.path)
     reader.poll()
     assert [record["epoch"] for record in reader.epochs()] == [1, 2]
+    assert snapshot_epochs(run) == (0, 1, 2)
     assert not list(run.path.rglob(f".*{TEMPORARY_SUFFIX}"))
 
 

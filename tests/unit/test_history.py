@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from core.config import make_config
-from core.errors import RunError
 from core.history import History, read_history
 from core.outcomes import Outcomes
 from core.runs.run import Run, create_run
@@ -95,11 +94,18 @@ def test_it_is_read_from_the_snapshots_of_a_run(run: Run) -> None:
     assert found.after(1).class_names == NAMES
 
 
-def test_a_damaged_snapshot_is_said(run: Run) -> None:
+def test_a_damaged_snapshot_does_not_hide_the_others(run: Run) -> None:
     write_pinned(run, Pinned(np.zeros((1, 8, 8, 3), np.uint8), np.array([0]), np.array([0]), np.array([0])))
-    said = np.float32([[0.75, 0.25]])
-    snapshot(run, 1, said)
-    (path,) = (run.path / "snapshots").glob("epoch-*1.*")
-    path.write_bytes(path.read_bytes().replace(said.astype(np.float16).tobytes(), b"\0\0\0\0"))
-    with pytest.raises(RunError, match="damaged"):
-        read_history(run, NAMES)
+    for epoch in (1, 2):
+        snapshot(run, epoch, np.float32([[0.75, 0.25]]))
+    for epoch, kept in ((1, (2,)), (2, None)):
+        (path,) = (run.path / "snapshots").glob(f"epoch-*{epoch}.*")
+        path.write_bytes(path.read_bytes()[:-40])
+        found = read_history(run, NAMES)
+        assert (found and found.epochs) == kept
+
+
+def test_an_epoch_of_other_images_is_left_out(run: Run) -> None:
+    write_pinned(run, Pinned(np.zeros((1, 8, 8, 3), np.uint8), np.array([0]), np.array([0]), np.array([0])))
+    snapshot(run, 1, np.float32([[0.75, 0.25], [0.5, 0.5]]))
+    assert read_history(run, NAMES) is None
