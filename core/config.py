@@ -138,6 +138,13 @@ class TrainConfig(BaseModel):
             raise ValueError("data_source 'folder' needs data_dir: the folder that holds one folder per class")
         return self
 
+    @property
+    def data_name(self) -> str:
+        """The data as a person would say it; synthetic images are always called so."""
+        if self.data_source == "folder" and self.data_dir is not None:
+            return self.data_dir.name
+        return "CIFAR-10" if self.data_source == "cifar10" else "synthetic shapes"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `make_config(**config.to_json())` gives the same config back."""
         return self.model_dump(mode="json")

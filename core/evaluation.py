@@ -86,10 +86,18 @@ def evaluate(
     finally:
         model.train(was_training)
     table = total(confusion).view(model.num_classes, model.num_classes).cpu().numpy()
-    counts = table.sum(1)
-    per_class = np.divide(table.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0)
     loss, accuracy = float(total(losses)) / table.sum(), table.trace() / table.sum()
-    return Evaluation(float(loss), float(accuracy), per_class, table, torch.cat(said).cpu().numpy())
+    return Evaluation(float(loss), float(accuracy), per_class_accuracy(table), table, torch.cat(said).cpu().numpy())
+
+
+def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """The share of each true class that was predicted as itself: 0..1, float64; nan for a class without images.
+
+    confusion: counts, true class x predicted class.
+    """
+    counts = confusion.sum(1)
+    found: np.ndarray = np.divide(confusion.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    return found
 
 
 def _log_probabilities(model: AlexNet, images: torch.Tensor, views: Views) -> torch.Tensor:

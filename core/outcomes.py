@@ -11,7 +11,7 @@ import numpy as np
 
 from core.data.images import ImageSet, require_usable
 from core.errors import InspectionError
-from core.evaluation import evaluate
+from core.evaluation import evaluate, per_class_accuracy
 from core.files import load_arrays, save_arrays
 from core.model.alexnet import AlexNet
 
@@ -78,11 +78,7 @@ class Outcomes:
     @property
     def per_class_accuracy(self) -> np.ndarray:
         """0..1, float64, K; nan for a class without images."""
-        counts = self.confusion.sum(1)
-        found: np.ndarray = np.divide(
-            self.confusion.diagonal(), counts, out=np.full(len(counts), np.nan), where=counts > 0
-        )
-        return found
+        return per_class_accuracy(self.confusion)
 
     def per_class_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper end of the 95 % interval of each class's accuracy (Wilson 1927), float64, K each.

@@ -16,7 +16,7 @@ from core.export.curves import class_charts, learning_charts
 from core.export.files import whole
 from core.export.html import code, paragraph, picture, section, table, text
 from core.export.pictures import enlarged, maps_sheet, standing
-from core.export.settings import data_name, setting_rows, train_command
+from core.export.settings import setting_rows, train_command
 from core.follow import duration, summary
 from core.inspection.feature_maps import feature_maps
 from core.inspection.filters import filter_sheet
@@ -98,7 +98,7 @@ def _head(subject: Subject) -> str:
     }
     boxes = "".join(f"<div><dt>{name}</dt><dd>{text(value)}</dd></div>" for name, value in figures.items())
     words = (
-        f"AlexNet (2012) on {data_name(run.config)}; the run is {record['state']}. Shown are its weights "
+        f"AlexNet (2012) on {run.config.data_name}; the run is {record['state']}. Shown are its weights "
         f"{standing(subject.checkpoint)}."
     )
     return f'<header><h1>{text(run.id)}</h1>{paragraph(words, "quiet")}</header><dl class="figures">{boxes}</dl>'

@@ -29,13 +29,6 @@ def train_command(config: TrainConfig) -> str:
     return shlex.join(words)
 
 
-def data_name(config: TrainConfig) -> str:
-    """The data as a person would say it; synthetic images are always called so."""
-    if config.data_source == "folder" and config.data_dir is not None:
-        return config.data_dir.name
-    return "CIFAR-10" if config.data_source == "cifar10" else "synthetic shapes"
-
-
 def _values(config: TrainConfig) -> dict[str, tuple[Any, bool]]:
     """Each setting, and whether the preset has another."""
     preset = make_config(preset=config.preset).to_json()

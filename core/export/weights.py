@@ -23,8 +23,6 @@ from core.export.files import whole
 from core.model.alexnet import AlexNet
 from core.runs.checkpoints import Checkpoint
 
-NUM_BYTES = 233_300_000  # of ten classes, about
-
 
 def about(checkpoint: Checkpoint) -> dict[str, str]:
     """Where weights come from and what they take, as the metadata of a file: text, JSON where it has parts."""

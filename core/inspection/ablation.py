@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -19,7 +18,7 @@ import torch
 from core.data.images import ImageSet
 from core.data.prepare import Picture, to_batch
 from core.errors import InspectionError
-from core.inspection.feature_maps import FeatureMaps, stages_of
+from core.inspection.feature_maps import FeatureMaps, num_channels
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.prediction import Prediction, evaluation_view
 
@@ -78,14 +77,6 @@ def format_channels(channels: Iterable[int]) -> str:
     starts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(numbers)) if b != a + 1), len(numbers)]
     runs = [numbers[start:end] for start, end in pairwise(starts)]
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs if run)
-
-
-@cache
-def num_channels(layer: str) -> int:
-    """How many channels a convolution layer has. Raises InspectionError for an unknown layer."""
-    stages_of(layer)
-    with torch.device("meta"):
-        return len(AlexNet().get_submodule(layer).bias)  # type: ignore[arg-type]
 
 
 def strongest(maps: FeatureMaps, count: int) -> tuple[int, ...]:

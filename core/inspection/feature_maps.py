@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,14 @@ def stages_of(layer: str) -> tuple[str, ...]:
     with torch.device("meta"):
         names = dict(AlexNet().named_children())
     return tuple(stage for stage in STAGES if stage + layer.removeprefix("conv") in names)
+
+
+@cache
+def num_channels(layer: str) -> int:
+    """How many channels a convolution layer has. Raises InspectionError for an unknown layer."""
+    stages_of(layer)
+    with torch.device("meta"):
+        return len(AlexNet().get_parameter(f"{layer}.bias"))
 
 
 def feature_maps(model: AlexNet, image: Picture, layer: str, stage: str = "conv") -> FeatureMaps:

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from core.errors import InspectionError
-from core.inspection.ablation import num_channels
+from core.inspection.feature_maps import num_channels
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 from core.prediction import evaluation_view
 

@@ -100,11 +100,6 @@ def limits(maps: FeatureMaps, scale: Scale, fixed: float | None = None) -> tuple
     return low, high
 
 
-def to_bytes(maps: FeatureMaps, scale: Scale, fixed: float | None = None) -> np.ndarray:
-    """The maps as uint8, C x H x W, 0 at the low end of the colour scale, 255 at the high end. Raises as `limits`."""
-    return to_levels(maps, scale, fixed).pixels
-
-
 def to_levels(maps: FeatureMaps, scale: Scale = "channel", fixed: float | None = None) -> Levels:
     """All channels of `maps` in colours. Raises as `limits`."""
     low, high = limits(maps, scale, fixed)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import CoreError
-from core.inspection.ablation import num_channels
+from core.inspection.feature_maps import num_channels
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, snapshot_epochs
 from dashboard import snapshots, state

@@ -7,7 +7,8 @@ import numpy as np
 import streamlit as st
 
 from core.errors import CoreError, InspectionError
-from core.inspection.ablation import format_channels, num_channels, parse_channels, strongest
+from core.inspection.ablation import format_channels, parse_channels, strongest
+from core.inspection.feature_maps import num_channels
 from core.inspection.mosaic import dead_channels
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, experiments, state, surveys

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.inspection.ablation import num_channels
+from core.inspection.feature_maps import num_channels
 from core.inspection.maximization import STEPS, Channel, Class, Goal
 from core.runs.checkpoints import Checkpoint
 from dashboard import state

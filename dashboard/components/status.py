@@ -37,11 +37,8 @@ def data_name(run: Run) -> str:
 
 
 def source_name(run: Run) -> str:
-    """The run's data as a person would say it, for Markdown; synthetic images are always called so."""
-    config = run.config
-    if config.data_dir is not None and config.data_source == "folder":
-        return plain(config.data_dir.name)
-    return "CIFAR-10" if config.data_source == "cifar10" else "synthetic shapes"
+    """The run's data as a person would say it, for Markdown."""
+    return plain(run.config.data_name)
 
 
 def progress_line(progress: Progress) -> str:

@@ -15,13 +15,12 @@ from core.inspection.ablation import (
     accuracy_without,
     format_channels,
     go_halfway,
-    num_channels,
     parse_channels,
     predict_without,
     single_ablations,
     strongest,
 )
-from core.inspection.feature_maps import feature_maps
+from core.inspection.feature_maps import feature_maps, num_channels
 from core.model import CONV_LAYERS, AlexNet
 from core.model.alexnet import normalize
 from core.prediction import predict

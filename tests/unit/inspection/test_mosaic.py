@@ -17,7 +17,6 @@ from core.inspection.mosaic import (
     limits,
     mosaic,
     sheet_columns,
-    to_bytes,
     to_levels,
     to_sheet,
 )
@@ -45,7 +44,7 @@ def test_tile_i_lies_at_its_place_in_the_png(channels: int, scale: Scale, stage:
     rows = -(-channels // found.columns)
     assert image.size == (found.columns * 4, rows * 3)
     assert (found.tile_width, found.tile_height, found.channels) == (4, 3, tuple(range(channels)))
-    sheet, expected = np.asarray(image), to_bytes(maps, scale)
+    sheet, expected = np.asarray(image), to_levels(maps, scale).pixels
     for i in range(channels):
         y, x = i // found.columns * 3, i % found.columns * 4
         np.testing.assert_array_equal(sheet[y : y + 3, x : x + 4], expected[i])
@@ -66,7 +65,7 @@ def test_places_left_over_hold_the_fill() -> None:
 
 
 def test_each_channel_by_itself_spans_the_whole_scale() -> None:
-    pixels = to_bytes(some(), "channel").reshape(7, -1)
+    pixels = to_levels(some(), "channel").pixels.reshape(7, -1)
     assert pixels.min(1).tolist() == [0] * 7
     assert pixels.max(1).tolist() == [255] * 7
 
@@ -76,7 +75,7 @@ def test_one_scale_for_all_channels_keeps_their_order() -> None:
     low, high = limits(maps, "layer")
     assert (low == 0).all()
     assert high[0] == pytest.approx(np.percentile(maps.values, 99.5))
-    pixels, values = to_bytes(maps, "layer"), maps.values
+    pixels, values = to_levels(maps, "layer").pixels, maps.values
     np.testing.assert_array_equal(pixels, np.round(np.clip(values / high[0], 0, 1) * 255).astype(np.uint8))
     found = mosaic(maps, "layer")
     assert (found.low, found.high) == (0, pytest.approx(float(high[0])))
@@ -88,7 +87,7 @@ def test_zero_is_the_middle_of_a_signed_scale(scale: Scale) -> None:
     maps = some(stage="conv")
     low, high = limits(maps, scale)
     np.testing.assert_array_equal(low, -high)
-    pixels = to_bytes(maps, scale).astype(int)
+    pixels = to_levels(maps, scale).pixels.astype(int)
     assert (pixels[maps.values > 0] >= 128).all()
     assert (pixels[maps.values < 0] <= 127).all()
 
@@ -98,8 +97,8 @@ def test_dead_channels_are_named_and_not_blown_up_into_noise() -> None:
     values[2] = 0
     values[4] = 1e-7 * np.arange(12).reshape(3, 4)
     assert dead_channels(maps_of(values)) == mosaic(maps_of(values)).dead == (2, 4)
-    assert not to_bytes(maps_of(values), "channel")[[2, 4]].any()
-    assert to_bytes(maps_of(values), "channel")[[0, 1, 3, 5]].any((1, 2)).all()
+    assert not to_levels(maps_of(values), "channel").pixels[[2, 4]].any()
+    assert to_levels(maps_of(values), "channel").pixels[[0, 1, 3, 5]].any((1, 2)).all()
 
 
 def test_a_signed_channel_is_dead_where_it_hardly_varies() -> None:
@@ -107,14 +106,14 @@ def test_a_signed_channel_is_dead_where_it_hardly_varies() -> None:
     values[1] = values[1].flat[0]
     maps = maps_of(values, "conv")
     assert dead_channels(maps) == (1,)
-    assert (to_bytes(maps, "channel")[1] == 128).all()
+    assert (to_levels(maps, "channel").pixels[1] == 128).all()
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("stage", ["conv", "relu"])
 def test_all_zero_maps_are_drawn_without_a_warning(scale: Scale, stage: str) -> None:
     maps = maps_of(np.zeros((4, 2, 2)), stage)
-    assert len(np.unique(to_bytes(maps, scale))) == 1
+    assert len(np.unique(to_levels(maps, scale).pixels)) == 1
     assert mosaic(maps, scale).dead == (0, 1, 2, 3)
 
 
@@ -124,11 +123,11 @@ def test_a_fixed_scale_ends_at_the_value_of_the_user_on_any_picture() -> None:
         found = mosaic(maps, "fixed", fixed=2.5)
         assert (found.low, found.high) == (0, 2.5)
         expected = np.round(np.clip(maps.values / np.float32(2.5), 0, 1) * 255)
-        np.testing.assert_array_equal(to_bytes(maps, "fixed", 2.5), expected)
+        np.testing.assert_array_equal(to_levels(maps, "fixed", 2.5).pixels, expected)
     signed = some(stage="conv")
     assert (mosaic(signed, "fixed", fixed=2.5).low, mosaic(signed, "fixed", fixed=2.5).high) == (-2.5, 2.5)
-    assert to_bytes(signed, "fixed", 2.5)[signed.values > 2.5].min() == 255
-    assert to_bytes(signed, "fixed", 2.5)[signed.values < -2.5].max() == 0
+    assert to_levels(signed, "fixed", 2.5).pixels[signed.values > 2.5].min() == 255
+    assert to_levels(signed, "fixed", 2.5).pixels[signed.values < -2.5].max() == 0
 
 
 @pytest.mark.parametrize("fixed", [None, 0, -1.0, float("nan"), float("inf")])
@@ -145,7 +144,7 @@ def test_chosen_channels_lie_in_their_order_in_the_colours_they_have_among_all()
     found = mosaic(maps, "layer", channels=chosen)
     assert (found.channels, found.columns, found.dead) == (chosen, 3, (4,))
     assert found.high == mosaic(maps, "layer").high
-    sheet, expected = np.asarray(Image.open(io.BytesIO(found.png))), to_bytes(maps, "layer")
+    sheet, expected = np.asarray(Image.open(io.BytesIO(found.png))), to_levels(maps, "layer").pixels
     assert sheet.shape == (6, 12)
     for i, channel in enumerate(chosen):
         y, x = i // 3 * 3, i % 3 * 4
@@ -163,7 +162,8 @@ def test_levels_say_what_their_colours_mean() -> None:
     levels = to_levels(maps, "channel")
     assert (levels.layer, levels.shared, levels.colors) == ("conv3", False, "signed")
     np.testing.assert_array_equal(levels.high, np.abs(maps.values).max((1, 2)))
-    np.testing.assert_array_equal(levels.pixels, to_bytes(maps, "channel"))
+    unit = maps.values / levels.high[:, None, None] / 2 + 0.5
+    np.testing.assert_allclose(levels.pixels, 255 * unit, atol=0.51)
     assert to_levels(maps, "layer").shared
     assert to_levels(maps, "fixed", 3).shared
 
