@@ -1,6 +1,7 @@
 """What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -28,6 +29,12 @@ from dashboard.paths import data_dir
 def metrics(run_path: Path) -> MetricsReader:
     """The one reader of a run's metrics; poll it for what is new."""
     return MetricsReader(run_path)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def kept(*key: Any) -> dict[str, Any]:  # noqa: ARG001
+    """A place for one thing, under "found", filled from outside: a cached function can't draw while it works."""
+    return {}
 
 
 def test_images(config: TrainConfig) -> ImageSet:
@@ -143,21 +150,16 @@ def attribution(
     checkpoint: Checkpoint, image: Chosen, method: Method, target: int, on_progress: Progress | None = None
 ) -> Attribution:
     """What each pixel does for the score of class number `target`. Raises CheckpointError, InspectionError."""
-    kept = _kept_attributions(checkpoint.fingerprint, image.fingerprint, method, target)
-    if not kept:
-        kept.append(attribute(network(checkpoint), image.picture, method, target, on_progress))
-    return kept[0]
+    place = kept("attribution", checkpoint.fingerprint, image.fingerprint, method, target)
+    if "found" not in place:
+        place["found"] = attribute(network(checkpoint), image.picture, method, target, on_progress)
+    found: Attribution = place["found"]
+    return found
 
 
 def has_attribution(checkpoint: Checkpoint, image: Chosen, method: Method, target: int) -> bool:
     """Whether it is known already: no need to ask before it is shown."""
-    return bool(_kept_attributions(checkpoint.fingerprint, image.fingerprint, method, target))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _kept_attributions(weights: str, pixels: str, method: Method, target: int) -> list[Attribution]:  # noqa: ARG001
-    """A place for one, filled from outside: a cached function can't report its progress."""
-    return []
+    return "found" in kept("attribution", checkpoint.fingerprint, image.fingerprint, method, target)
 
 
 def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:

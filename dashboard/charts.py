@@ -10,13 +10,12 @@ import plotly.graph_objects as go
 
 from core.inspection.mosaic import colormap
 from core.prediction import Prediction
+from dashboard.colors import ACCENT
 from dashboard.components.live_chart import Panel, Series
 
 X_AXES = {"Step": "step", "Epoch": "epoch", "Time": "minutes"}
 X_TITLES = {"step": "Step", "epoch": "Epoch", "minutes": "Minutes"}
 _SMALL_POINTS = 400
-_ACCENT = "#0F8B8B"
-_MUTED = "#9AA5A5"
 
 
 def smooth(values: np.ndarray, amount: float) -> np.ndarray:
@@ -37,14 +36,7 @@ def training_panels(
     log_loss: bool,
 ) -> list[Panel]:
     """Loss, accuracy, learning rate and pace over `x_axis` (step, epoch or minutes)."""
-    x = {
-        "step": steps["step"],
-        "epoch": steps["step"] / steps_per_epoch,
-        "minutes": steps["seconds"] / 60,
-    }[x_axis]
-    epoch_x = _column(epochs, {"step": "step", "epoch": "epoch", "minutes": "seconds"}[x_axis])
-    if x_axis == "minutes":
-        epoch_x = epoch_x / 60
+    x, epoch_x = positions(steps, epochs, steps_per_epoch=steps_per_epoch, x_axis=x_axis)
 
     def pair(train: str, val: str) -> tuple[Series, ...]:
         return (
@@ -61,6 +53,14 @@ def training_panels(
         Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),),
               height=200, max_points=_SMALL_POINTS),
     ]  # fmt: skip
+
+
+def positions(
+    steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any]], *, steps_per_epoch: float, x_axis: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the steps and the epochs lie on the horizontal axis."""
+    name, unit = {"step": ("step", 1.0), "epoch": ("step", steps_per_epoch), "minutes": ("seconds", 60.0)}[x_axis]
+    return steps[name] / unit, _column(epochs, name) / unit
 
 
 def _column(records: Sequence[dict[str, Any]], name: str) -> np.ndarray:
@@ -89,34 +89,11 @@ def probability_bars(prediction: Prediction, k: int, truth: str | None) -> go.Fi
     values = [probability for _, probability in top]
     figure = go.Figure(
         go.Bar(
-            x=values, y=names, orientation="h", marker_color=_ACCENT, text=[f"{value:.1%}" for value in values],
+            x=values, y=names, orientation="h", marker_color=ACCENT, text=[f"{value:.1%}" for value in values],
             textposition="outside", cliponaxis=False, hovertemplate="%{y}: %{x:.2%}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_layout(height=60 + 34 * len(top), margin={"l": 0, "r": 48, "t": 8, "b": 8}, showlegend=False)
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    figure.update_yaxes(type="category")
-    return figure
-
-
-def paired_bars(before: Prediction, after: Prediction, truth: str | None, k: int = 5) -> go.Figure:
-    """The classes most probable before or after, a pair of bars each, the best on top; the true class is marked."""
-    order = np.argsort(-np.maximum(before.probabilities, after.probabilities), kind="stable")[:k][::-1]
-    names = class_labels([before.class_names[i] for i in order], truth)
-    figure = go.Figure(
-        [
-            go.Bar(
-                x=prediction.probabilities[order], y=names, name=name, orientation="h", marker_color=color,
-                texttemplate="%{x:.1%}", textposition="outside", cliponaxis=False,
-                hovertemplate=f"%{{y}}, {name}: %{{x:.2%}}<extra></extra>",
-            )
-            for name, prediction, color in (("now", after, _ACCENT), ("before", before, _MUTED))
-        ]
-    )  # fmt: skip
-    figure.update_layout(
-        height=70 + 46 * len(names), margin={"l": 0, "r": 48, "t": 8, "b": 8}, bargap=0.25,
-        legend={"orientation": "h", "traceorder": "reversed", "y": 1.02, "yanchor": "bottom"},
-    )  # fmt: skip
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_yaxes(type="category")
     return figure
@@ -144,7 +121,7 @@ def class_accuracies(accuracies: Sequence[float | None], names: Sequence[str]) -
     """Validation accuracy of each class."""
     values = [np.nan if value is None else value for value in accuracies]
     figure = go.Figure(
-        go.Bar(x=values, y=class_labels(names), orientation="h", marker_color=_ACCENT, texttemplate="%{x:.0%}")
+        go.Bar(x=values, y=class_labels(names), orientation="h", marker_color=ACCENT, texttemplate="%{x:.0%}")
     )
     figure.update_traces(textposition="outside", cliponaxis=False)
     figure.update_layout(height=460, margin={"l": 0, "r": 48, "t": 8, "b": 0})

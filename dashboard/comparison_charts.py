@@ -1,6 +1,6 @@
 """Several runs, or two networks, in one chart: told apart by colour and by dash or pattern. No Streamlit here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,11 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.prediction import Prediction
-from dashboard.charts import X_TITLES, class_labels, smooth
+from dashboard.charts import X_TITLES, class_labels, positions, smooth
+from dashboard.colors import ACCENT, MISTAKE, MUTED
 from dashboard.components.live_chart import decimate
 
 # Okabe and Ito's palette, without black and yellow, which vanish on one of the two themes.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+COLORS = ("#0072B2", MISTAKE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", MUTED)
+A_AND_B = ({"color": COLORS[0]}, {"color": COLORS[1], "pattern": {"shape": "/"}})
+BEFORE_AND_NOW = ({"color": MUTED}, {"color": ACCENT})
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 _MAX_POINTS = 800
@@ -34,7 +37,7 @@ def overlaid_curves(runs: Sequence[Curves], measure: Measure, x_axis: str, smoot
     figure = go.Figure()
     for number, run in enumerate(runs):
         color, dash = COLORS[number], _DASHES[number % len(_DASHES)]
-        x, epoch_x = _positions(run, x_axis)
+        x, epoch_x = positions(run.steps, run.epochs, steps_per_epoch=run.steps_per_epoch, x_axis=x_axis)
         x, y = decimate(x, smooth(run.steps[measure], smoothing), _MAX_POINTS)
         figure.add_scatter(
             x=x, y=y, name=run.name, legendgroup=run.name, showlegend=not run.epochs, opacity=0.55, mode="lines",
@@ -57,29 +60,25 @@ def overlaid_curves(runs: Sequence[Curves], measure: Measure, x_axis: str, smoot
     return figure
 
 
-def _positions(run: Curves, x_axis: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where the steps and the epochs of a run lie on the horizontal axis."""
-    name, unit = {"step": ("step", 1.0), "epoch": ("step", run.steps_per_epoch), "minutes": ("seconds", 60.0)}[x_axis]
-    return run.steps[name] / unit, np.array([record[name] for record in run.epochs], dtype=float) / unit
-
-
 def _hover(part: str, measure: Measure) -> str:
     value = "%{y:.1%}" if measure == "accuracy" else "%{y:.3f}"
     return f"{part} {value}<extra>%{{fullData.name}}</extra>"
 
 
-def paired_probabilities(a: Prediction, b: Prediction, k: int, truth: str | None) -> go.Figure:
-    """The k classes that A or B finds most probable, a bar for each side; a class that a side lacks has none."""
-    sides = [dict(side.top(len(side.class_names))) for side in (a, b)]
+def paired_probabilities(
+    said: Mapping[str, Prediction], k: int, truth: str | None, markers: Sequence[dict[str, Any]] = A_AND_B
+) -> go.Figure:
+    """The k classes most probable to one of two sides, a bar for each; a class that a side lacks has none."""
+    sides = [dict(side.top(len(side.class_names))) for side in said.values()]
     greatest = {name: max(side.get(name, 0.0) for side in sides) for name in sides[0] | sides[1]}
     names = sorted(greatest, key=lambda name: -greatest[name])[:k]
     labels = class_labels(names, truth)
     figure = go.Figure()
-    for letter, side, color, shape in zip("AB", sides, COLORS, ("", "/"), strict=False):
+    for title, side, marker in zip(said, sides, markers, strict=True):
         figure.add_bar(
-            x=[side.get(name) for name in names], y=labels, name=letter, orientation="h", texttemplate="%{x:.1%}",
-            textposition="outside", cliponaxis=False, marker={"color": color, "pattern": {"shape": shape}},
-            hovertemplate="%{y}: %{x:.2%}<extra>" + letter + "</extra>",
+            x=[side.get(name) for name in names], y=labels, name=title, orientation="h", texttemplate="%{x:.1%}",
+            textposition="outside", cliponaxis=False, marker=marker,
+            hovertemplate="%{y}: %{x:.2%}<extra>" + title + "</extra>",
         )  # fmt: skip
     figure.update_layout(
         barmode="group", height=60 + 46 * len(names), margin={"l": 0, "r": 48, "t": 8, "b": 8},

@@ -5,6 +5,7 @@ from html import escape
 from math import log2
 
 from core.model import LayerInfo
+from dashboard.colors import ACCENT
 
 COLORS = {
     "convolution": "#0072B2",
@@ -16,7 +17,6 @@ COLORS = {
 }
 _HIDDEN = ("flatten", "dropout")  # they change nothing that a viewer could see
 _TALLEST = 150  # pixels
-_BAR = "#0F8B8B"
 
 
 def network_html(layers: Sequence[LayerInfo], input_shape: tuple[int, int, int]) -> str:
@@ -68,7 +68,7 @@ def bars_html(names: Sequence[str], values: Sequence[float]) -> str:
     longest = max(values)
     rows = "".join(
         f'<div style="text-align:right">{escape(name)}</div>'
-        f'<div style="width:{100 * value / longest:.1f}%;min-width:1px;height:0.7rem;background:{_BAR};'
+        f'<div style="width:{100 * value / longest:.1f}%;min-width:1px;height:0.7rem;background:{ACCENT};'
         f'border-radius:2px"></div><div style="font-variant-numeric:tabular-nums">{value:.3g}</div>'
         for name, value in zip(names, values, strict=True)
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -36,13 +35,13 @@ def without(checkpoint: Checkpoint, image: Chosen, off: Off) -> Prediction:
 
 def effects(checkpoint: Checkpoint, image: Chosen, layer: str) -> np.ndarray | None:
     """The probabilities with each channel alone switched off, channels × classes; None where not computed yet."""
-    return _kept("effects", checkpoint.fingerprint, image.fingerprint, layer).get("found")
+    return cache.kept("effects", checkpoint.fingerprint, image.fingerprint, layer).get("found")
 
 
 def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch: OnBatch) -> None:
     """Compute them, which takes seconds. Raises CheckpointError."""
     found = single_ablations(cache.network(checkpoint), image.picture, layer, on_batch)
-    _kept("effects", checkpoint.fingerprint, image.fingerprint, layer)["found"] = found
+    cache.kept("effects", checkpoint.fingerprint, image.fingerprint, layer)["found"] = found
 
 
 def sample_size(checkpoint: Checkpoint) -> int:
@@ -52,7 +51,7 @@ def sample_size(checkpoint: Checkpoint) -> int:
 
 def sample_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> Accuracy | None:
     """On a sample of the test images, with these channels off; None where not measured yet."""
-    return _kept("accuracy", *_key(checkpoint), layer if channels else "", channels).get("found")
+    return cache.kept("accuracy", *_key(checkpoint), layer if channels else "", channels).get("found")
 
 
 def measure_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...], on_batch: OnBatch) -> None:
@@ -61,7 +60,7 @@ def measure_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ..
         return
     halfway = _halfway(_key(checkpoint), layer, checkpoint)
     found = accuracy_without(cache.network(checkpoint), halfway, channels, on_batch)
-    _kept("accuracy", *_key(checkpoint), layer if channels else "", channels)["found"] = found
+    cache.kept("accuracy", *_key(checkpoint), layer if channels else "", channels)["found"] = found
 
 
 @st.cache_resource(max_entries=1, show_spinner="Bringing the test images to the layer")
@@ -71,13 +70,13 @@ def _halfway(key: tuple[str, Path], layer: str, _checkpoint: Checkpoint) -> Half
 
 def dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> Image.Image | None:
     """The picture that raises `goal`, 227 × 227; None where not computed yet."""
-    return _kept("dream", checkpoint.fingerprint, goal, seed, steps).get("found")
+    return cache.kept("dream", checkpoint.fingerprint, goal, seed, steps).get("found")
 
 
 def compute_dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int, on_step: OnStep) -> None:
     """Compute it, which takes seconds. Raises CheckpointError, InspectionError, and what on_step raises."""
     found = maximize(cache.network(checkpoint), goal, on_step, steps=steps, seed=seed)
-    _kept("dream", checkpoint.fingerprint, goal, seed, steps)["found"] = Image.fromarray(found)
+    cache.kept("dream", checkpoint.fingerprint, goal, seed, steps)["found"] = Image.fromarray(found)
 
 
 def strength(checkpoint: Checkpoint, goal: Goal, picture: Image.Image) -> float:
@@ -103,9 +102,3 @@ def _key(checkpoint: Checkpoint) -> tuple[str, Path]:
 
 def _sample(checkpoint: Checkpoint) -> ImageSet:
     return balanced_limit(cache.test_images(checkpoint.run.config), SAMPLE, seed=0)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _kept(*key: Any) -> dict[str, Any]:  # noqa: ARG001
-    """A place for what is computed with progress: a cached function can't draw while it works."""
-    return {}

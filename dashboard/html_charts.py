@@ -7,8 +7,8 @@ from html import escape
 import numpy as np
 
 from core.inspection.mosaic import colormap, palette_png
+from dashboard.colors import ACCENT
 
-_ACCENT = "#0F8B8B"
 _DARK_TEXT_FROM = 140  # of 255: the lightness of a colour from which black is read better than white
 _MOST_ROWS = 10
 _MOST_NUMBERS = 20  # classes: the numbers of more take a megabyte each time, and nobody can read them
@@ -45,7 +45,7 @@ def _row(name: str, probability: float, *, is_best: bool, is_true: bool) -> str:
         f'<tr title="{escape(name)}"><th scope="row" style="width:6.5em;padding:0;text-align:right;overflow:hidden;'
         f'text-overflow:ellipsis;white-space:nowrap;font-weight:{700 if is_best else 400}">{escape(name)}{mark}</th>'
         '<td aria-hidden="true" style="padding:0 0.5rem"><div style="background:rgba(128,128,128,0.18);border-radius:'
-        f'2px"><div style="height:0.8em;width:{100 * probability:.1f}%;background:{_ACCENT};border-radius:2px"></div>'
+        f'2px"><div style="height:0.8em;width:{100 * probability:.1f}%;background:{ACCENT};border-radius:2px"></div>'
         '</div></td><td style="width:3.6em;padding:0;text-align:right;font-variant-numeric:tabular-nums">'
         f"{probability:.1%}</td></tr>"
     )

@@ -9,12 +9,12 @@ from plotly.subplots import make_subplots
 from core.history import History
 from core.outcomes import Calibration, Outcomes
 from dashboard.charts import class_labels
+from dashboard.colors import ACCENT, MISTAKE, MUTED
 
-_ACCENT, _MISTAKE, _MUTED = "#0F8B8B", "#D55E00", "#8C8C8C"
 _STATES = {  # Okabe and Ito: from settled to not yet
     "correct throughout": "#009E73",
     "correct again": "#56B4E9",
-    "forgotten": "#D55E00",
+    "forgotten": MISTAKE,
     "not yet correct": "#999999",
 }
 
@@ -25,14 +25,14 @@ def class_intervals(outcomes: Outcomes) -> go.Figure:
     counts = outcomes.confusion.sum(1)
     figure = go.Figure(
         go.Scatter(
-            x=accuracies, y=class_labels(outcomes.class_names), mode="markers", marker={"size": 9, "color": _ACCENT},
+            x=accuracies, y=class_labels(outcomes.class_names), mode="markers", marker={"size": 9, "color": ACCENT},
             error_x={"type": "data", "symmetric": False, "array": high - accuracies, "arrayminus": accuracies - low},
             customdata=np.stack([low, high, counts], 1),
             hovertemplate="%{y}: %{x:.1%} of %{customdata[2]} images,"
             " 95 % interval %{customdata[0]:.1%} to %{customdata[1]:.1%}<extra></extra>",
         )
     )  # fmt: skip
-    figure.add_vline(x=outcomes.accuracy, line={"color": _MUTED, "dash": "dash"})
+    figure.add_vline(x=outcomes.accuracy, line={"color": MUTED, "dash": "dash"})
     figure.update_layout(height=max(260, 60 + 34 * len(accuracies)), margin={"l": 0, "r": 16, "t": 8, "b": 0})
     figure.update_xaxes(range=[0, 1], tickformat=".0%", title="Accuracy (dashed: of all)")
     figure.update_yaxes(type="category", autorange="reversed")
@@ -49,16 +49,16 @@ def reliability(found: Calibration) -> go.Figure:
         "said %{customdata[2]:.1%}, met %{customdata[3]:.1%}<extra></extra>"
     )
     bars = {"x": middles, "width": width * 0.92, "customdata": about, "hovertemplate": hover}
-    figure.add_bar(y=found.accuracy, marker_color=_ACCENT, name="accuracy", row=1, col=1, **bars)
+    figure.add_bar(y=found.accuracy, marker_color=ACCENT, name="accuracy", row=1, col=1, **bars)
     figure.add_bar(
         y=found.confidence - found.accuracy, base=found.accuracy, name="gap to what was said", row=1, col=1,
-        marker={"color": "rgba(213,94,0,0.25)", "line": {"color": _MISTAKE, "width": 1}}, **bars,
+        marker={"color": "rgba(213,94,0,0.25)", "line": {"color": MISTAKE, "width": 1}}, **bars,
     )  # fmt: skip
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": _MUTED, "dash": "dash"}, name="keeps its word",
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dash"}, name="keeps its word",
         hoverinfo="skip", row=1, col=1,
     )  # fmt: skip
-    figure.add_bar(y=found.counts, marker_color=_MUTED, showlegend=False, row=2, col=1, **bars)
+    figure.add_bar(y=found.counts, marker_color=MUTED, showlegend=False, row=2, col=1, **bars)
     figure.update_layout(
         height=440, barmode="overlay", margin={"l": 0, "r": 16, "t": 8, "b": 0},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
@@ -91,8 +91,8 @@ def true_probability(epochs: Sequence[int], probabilities: np.ndarray, correct: 
     """The probability of the true class of one image after each epoch; filled where the image was correct."""
     figure = go.Figure(
         go.Scatter(
-            x=list(epochs), y=probabilities, mode="lines+markers", line={"color": _MUTED, "width": 1.5},
-            marker={"size": 8, "color": np.where(correct, _ACCENT, _MISTAKE).tolist(),
+            x=list(epochs), y=probabilities, mode="lines+markers", line={"color": MUTED, "width": 1.5},
+            marker={"size": 8, "color": np.where(correct, ACCENT, MISTAKE).tolist(),
                     "symbol": np.where(correct, "circle", "x").tolist()},
             text=np.where(correct, "correct", "wrong").tolist(),
             hovertemplate="epoch %{x}: %{y:.1%}, %{text}<extra></extra>",

@@ -9,13 +9,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.inspection.mosaic import colormap
+from dashboard.colors import ACCENT, MISTAKE
 from dashboard.html_charts import ink_on
 
 _HATCHED = "repeating-linear-gradient(45deg,#b8b8b8 0 2px,#dcdcdc 2px 6px)"
 _OUTLINED = "outline:3px solid #d55e00;outline-offset:-3px"
 _DENSE_FROM = 7  # columns: three grids of more would not fit beside each other
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_BAR, _LINE = "#0F8B8B", "#D55E00"
 
 
 def adding_up(parts: np.ndarray, decimals: int, total: float | None = None) -> np.ndarray:
@@ -132,11 +132,11 @@ def contribution_chart(sums: np.ndarray, order: np.ndarray) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     common: dict[str, Any] = {"x": places, "customdata": order}
     figure.add_bar(
-        **common, y=ranked, marker_color=_BAR, marker_line_width=0, row=1, col=1,
+        **common, y=ranked, marker_color=ACCENT, marker_line_width=0, row=1, col=1,
         hovertemplate="channel %{customdata}: %{y:+.4f}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(
-        **common, y=ranked.cumsum(), mode="lines", line_color=_LINE, row=2, col=1,
+        **common, y=ranked.cumsum(), mode="lines", line_color=MISTAKE, row=2, col=1,
         hovertemplate="after %{x} channels: %{y:+.4f}<extra></extra>",
     )  # fmt: skip
     figure.update_layout(height=320, margin={"l": 0, "r": 8, "t": 8, "b": 0}, showlegend=False, bargap=0)

@@ -1,12 +1,12 @@
 """What all viewers share of passes over whole sets of images: the channel atlas, the outcomes, the history; bounded.
 
-A pass takes minutes and tells how far it is, which a cached function can't: its result is put into a place that is
-cached, and beside the weights where the run folder can be written.
+A pass takes minutes: its result is kept for all, and beside the weights where the run folder can be written.
 """
 
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -20,8 +20,10 @@ from core.outcomes import Outcomes, judge
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
 from core.runs.snapshots import snapshot_epochs
-from dashboard.cache import network, test_images
+from dashboard.cache import kept, network, test_images
 from dashboard.images import jpeg
+
+_ATLAS, _OUTCOMES = "atlas.npz", "outcomes-test.npz"
 
 
 def atlas(checkpoint: Checkpoint) -> Atlas | None:
@@ -29,12 +31,8 @@ def atlas(checkpoint: Checkpoint) -> Atlas | None:
 
     Where the test images are gone, what is stored is believed: what it says of the channels stays true.
     """
-    kept = _kept_atlas(checkpoint.fingerprint, checkpoint.run.path)
-    if not kept:
-        found = Atlas.load(_atlas_file(checkpoint))
-        if found is not None and _is_of_test_images(found, checkpoint):
-            kept.append(found)
-    return kept[0] if kept else None
+    found: Atlas | None = _recall(checkpoint, _ATLAS, Atlas.load, _is_of_test_images)
+    return found
 
 
 def _is_of_test_images(found: Atlas, checkpoint: Checkpoint) -> bool:
@@ -46,22 +44,8 @@ def _is_of_test_images(found: Atlas, checkpoint: Checkpoint) -> bool:
 
 
 def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
-    """Compute it, which takes minutes; kept beside the weights where that can be written. Raises CoreError."""
-    images = test_images(checkpoint.run.config)
-    found = inspect_channels(network(checkpoint), images, on_batch)
-    _kept_atlas(checkpoint.fingerprint, checkpoint.run.path)[:] = [found]
-    with contextlib.suppress(OSError):
-        found.save(_atlas_file(checkpoint))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_atlas(weights: str, run_path: Path) -> list[Atlas]:  # noqa: ARG001 - the key
-    """A place for one."""
-    return []
-
-
-def _atlas_file(checkpoint: Checkpoint) -> Path:
-    return checkpoint.derived("atlas.npz")
+    """Compute it, which takes minutes. Raises CoreError."""
+    _keep(checkpoint, _ATLAS, inspect_channels(network(checkpoint), test_images(checkpoint.run.config), on_batch))
 
 
 def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> bytes:
@@ -77,31 +61,34 @@ def _patches(key: tuple[str, ...], channel: int, _images: ImageSet, _entries: La
 
 def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
     """What the checkpoint says of its run's test images; None where it was never asked. Raises DataError."""
-    kept = _kept_outcomes(checkpoint.fingerprint, checkpoint.run.path)
-    if not kept:
-        found = Outcomes.load(_outcomes_file(checkpoint))
-        if found is not None and found.images == test_images(checkpoint.run.config).fingerprint():
-            kept.append(found)
-    return kept[0] if kept else None
+    found: Outcomes | None = _recall(
+        checkpoint, _OUTCOMES, Outcomes.load,
+        lambda found, checkpoint: found.images == test_images(checkpoint.run.config).fingerprint(),
+    )  # fmt: skip
+    return found
 
 
 def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
-    """Ask it, which may take minutes; kept beside the weights where that can be written. Raises CoreError."""
-    images = test_images(checkpoint.run.config)
-    found = judge(network(checkpoint), images, on_batch)
-    _kept_outcomes(checkpoint.fingerprint, checkpoint.run.path)[:] = [found]
+    """Ask it, which may take minutes. Raises CoreError."""
+    _keep(checkpoint, _OUTCOMES, judge(network(checkpoint), test_images(checkpoint.run.config), on_batch))
+
+
+def _recall(
+    checkpoint: Checkpoint, file: str, load: Callable[[Path], Any], fits: Callable[[Any, Checkpoint], bool]
+) -> Any:
+    """What was kept for all, or else beside the weights, where that fits; None where there is nothing."""
+    place = kept(file, checkpoint.fingerprint, checkpoint.run.path)
+    if "found" not in place:
+        stored = load(checkpoint.derived(file))
+        if stored is not None and fits(stored, checkpoint):
+            place["found"] = stored
+    return place.get("found")
+
+
+def _keep(checkpoint: Checkpoint, file: str, found: Atlas | Outcomes) -> None:
+    kept(file, checkpoint.fingerprint, checkpoint.run.path)["found"] = found
     with contextlib.suppress(OSError):
-        found.save(_outcomes_file(checkpoint))
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_outcomes(weights: str, run_path: Path) -> list[Outcomes]:  # noqa: ARG001 - the key
-    """A place for one."""
-    return []
-
-
-def _outcomes_file(checkpoint: Checkpoint) -> Path:
-    return checkpoint.derived("outcomes-test.npz")
+        found.save(checkpoint.derived(file))
 
 
 def history(run: Run, class_names: tuple[str, ...]) -> History | None:

@@ -66,6 +66,11 @@ class Progress:
     heartbeat: float = 0.0
 
     @property
+    def steps_per_epoch(self) -> float:
+        """1 where it isn't known yet."""
+        return self.num_steps / self.num_epochs if self.num_epochs else 1.0
+
+    @property
     def fraction(self) -> float:
         """0..1, of the loading while that lasts, else of the training."""
         return min(self.step / self.num_steps, 1.0) if self.num_steps else self.loaded

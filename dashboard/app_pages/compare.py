@@ -3,24 +3,15 @@
 import streamlit as st
 
 from core.errors import CoreError
-from dashboard.components.channel_choice import ColorScale, pick_scale
+from dashboard.components.channel_choice import pick_view
 from dashboard.components.compared_maps import both_predictions, compared_maps
 from dashboard.components.compared_runs import compared_runs, pick_runs
 from dashboard.components.image_picker import image_picker
-from dashboard.components.layer_picker import pick_layer, pick_stage
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.second_checkpoint import second_checkpoint_picker, what_compares
 from dashboard.components.status import error_box
 
 _WATCH_SECONDS = 5
-
-
-def pick_view() -> tuple[str, str, ColorScale]:
-    """Layer, stage and colour scale."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = pick_layer()
-        stage = pick_stage(layer)
-        return layer, stage, pick_scale()
 
 
 st.title("Compare")
@@ -33,17 +24,17 @@ if a is None:
 with right:
     st.markdown("**B**")
     b = second_checkpoint_picker(a)
-with st.container():  # a fixed place: widgets that move down the page lose their part of the address
-    images = image_picker(a.run.config)
+images = image_picker(a.run.config)
 view = pick_view()
-if b is not None and images:
-    what_compares(a, b)
-    try:
-        both_predictions(a, b, images[0])
-    except CoreError as error:
-        error_box(error)
-    else:
-        compared_maps(a, b, images[0], *view)
+with st.container():  # of one piece, whatever it says: the choice of runs below keeps its part of the address
+    if b is not None and images:
+        what_compares(a, b)
+        try:
+            both_predictions(a, b, images[0])
+        except CoreError as error:
+            error_box(error)
+        else:
+            compared_maps(a, b, images[0], *view)
 
 st.markdown("#### Curves, results and settings")
 runs = pick_runs([a.run.id, b.run.id if b else a.run.id])

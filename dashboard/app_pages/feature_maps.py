@@ -8,23 +8,14 @@ from core.inspection.mosaic import Mosaic
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
 from dashboard.components.channel import channel_view, pick_unit
-from dashboard.components.channel_choice import ColorScale, color_bar, pick_channels, pick_scale
+from dashboard.components.channel_choice import ColorScale, color_bar, pick_channels, pick_view
 from dashboard.components.image_picker import image_picker
-from dashboard.components.layer_picker import pick_layer, pick_stage
 from dashboard.components.mosaic import channel_mosaic
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
 _MOSAIC_HEIGHT = 720  # pixels: the mosaic scrolls, so that the enlarged channel stays in sight
-
-
-def pick_view() -> tuple[str, str, ColorScale]:
-    """Layer, stage and colour scale."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = pick_layer()
-        stage = pick_stage(layer)
-        return layer, stage, pick_scale()
 
 
 @st.fragment
@@ -65,8 +56,7 @@ st.title("Feature maps")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-with st.container():  # a fixed place: widgets that move down the page lose their part of the address
-    images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run.config)
 view = pick_view()
 if images:
     look(checkpoint, images[0], *view)

@@ -7,7 +7,8 @@ from core.data.edits import Edits, edit
 from core.errors import CoreError
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, charts, experiments
+from dashboard import cache, experiments
+from dashboard.comparison_charts import BEFORE_AND_NOW, paired_probabilities
 from dashboard.components.channels_off import channels_off, ranking
 from dashboard.components.counting import counting
 from dashboard.components.image_picker import image_picker
@@ -16,6 +17,8 @@ from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 from dashboard.markdown import plain
+
+_TOP = 5
 
 
 @st.fragment
@@ -58,7 +61,8 @@ def show_probabilities(before: Prediction, after: Prediction, truth: str | None)
     said = [f"{prediction.label} · {prediction.top(1)[0][1]:.1%}" for prediction in (before, after)]
     st.markdown(f"### {' → '.join(map(plain, dict.fromkeys(said)))}")
     st.plotly_chart(
-        charts.paired_bars(before, after, truth), key="probabilities", config={"displayModeBar": False},
+        paired_probabilities({"before": before, "now": after}, _TOP, truth, BEFORE_AND_NOW), key="probabilities",
+        config={"displayModeBar": False},
         alt=f"Before: {said[0]}. Now: {said[1]}.",
     )  # fmt: skip
 
@@ -96,7 +100,6 @@ st.title("Poke it")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-with st.container():  # a fixed place: widgets that move down the page lose their part of the address
-    images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run.config)
 if images:
     poke(checkpoint, images[0])

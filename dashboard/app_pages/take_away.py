@@ -9,10 +9,9 @@ from core.export.request import Kind, Request
 from core.export.tables import Table
 from core.runs.snapshots import snapshot_epochs
 from dashboard import snapshots, state
-from dashboard.components.channel_choice import pick_scale
+from dashboard.components.channel_choice import pick_view
 from dashboard.components.export_card import export_card
 from dashboard.components.image_picker import image_picker
-from dashboard.components.layer_picker import pick_layer, pick_stage
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.images import Chosen
 
@@ -37,15 +36,6 @@ _CARDS: dict[Kind, tuple[str, str]] = {
         "The server holds it in memory while you download; the command doesn't.",
     ),
 }
-
-
-def pick_view(request: Request) -> Request:
-    """Layer, stage and colour scale of the picture, the activations and the animation."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = pick_layer()
-        stage = pick_stage(layer)
-        scale, greatest = pick_scale()
-    return replace(request, layer=layer, stage=stage, scale=scale, greatest=greatest)
 
 
 @st.fragment
@@ -88,9 +78,11 @@ st.title("Take it away")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-with st.container():  # a fixed place: widgets that move down the page lose their part of the address
-    images = image_picker(checkpoint.run.config)
-request = pick_view(Request("report", checkpoint.run, checkpoint, st.session_state[state.CHECKPOINT]))
+images = image_picker(checkpoint.run.config)
+layer, stage, (scale, greatest) = pick_view()
+request = Request(
+    "report", checkpoint.run, checkpoint, st.session_state[state.CHECKPOINT], layer, stage, scale, greatest
+)
 if images:
     request = with_picture(request, images[0])
 with st.grid(2, min_column_width=340):

@@ -54,7 +54,6 @@ st.markdown("One number of the network, worked out from the pixels it sees to th
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-with st.container():  # a fixed place: widgets that move down the page lose their part of the address
-    images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run.config)
 if images:
     walk_through(checkpoint, images[0])

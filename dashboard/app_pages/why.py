@@ -63,8 +63,7 @@ st.markdown(
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-with st.container():  # a fixed place: widgets that move down the page lose their part of the address
-    images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run.config)
 if not images:
     st.stop()
 try:

@@ -41,35 +41,51 @@ def channel_view(
     checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, levels: Levels, channel: int, atlas: Atlas | None
 ) -> None:
     """The chosen channel's map over and beside what the network sees; its numbers, its filter, its atlas entry."""
-    values = maps.values[channel]
-    is_quiet = channel in levels.dead
-    shown = EnlargedMap(
-        layer=f"{maps.stage}{maps.layer.removeprefix('conv')}",
-        channel=channel,
-        title=f"{maps.layer}, channel {channel}{', hardly responds' if is_quiet else ''}",
-        values=values,
-        levels=levels.pixels[channel],
-        palette=colormap(levels.colors),
-        low=float(levels.low[channel]),
-        high=float(levels.high[channel]),
-        above=levels.shared,
-        signed=maps.is_signed,
-        has_strongest=not is_quiet,
-    )
-    unit_view(
-        cache.seen_by_network(checkpoint, image), shown, state.pinned_unit(), key=state.UNIT_VIEW,
-        on_pin=lambda: state.pin_unit(pinned_unit(state.UNIT_VIEW, len(values))),
-        alt=f"The network's input, {image.name}, with the map over it",
+    quiet = ", hardly responds" if channel in levels.dead else ""
+    over_photo(
+        checkpoint, image, maps, levels, channel, title=f"{maps.layer}, channel {channel}{quiet}",
+        has_strongest=not quiet, alt=f"The network's input, {image.name}, with the map over it",
     )  # fmt: skip
     numbers, kernel = st.columns(2)
     with numbers:
-        _statistics(replace(maps, values=values[None]))
+        _statistics(replace(maps, values=maps.values[channel][None]))
     with kernel:
         _filter(checkpoint, maps.layer, channel)
     if atlas:
         atlas_entry(checkpoint, atlas, maps.layer, channel)
     else:
         offer_atlas(checkpoint)
+
+
+def over_photo(
+    checkpoint: Checkpoint,
+    image: Chosen,
+    maps: FeatureMaps,
+    levels: Levels,
+    channel: int,
+    *,
+    title: str,
+    alt: str,
+    has_strongest: bool = True,
+) -> None:
+    """One map over and beside what the network sees; a click pins a unit, for all pages."""
+    shown = EnlargedMap(
+        layer=f"{maps.stage}{maps.layer.removeprefix('conv')}",
+        channel=channel,
+        title=title,
+        values=maps.values[channel],
+        levels=levels.pixels[channel],
+        palette=colormap(levels.colors),
+        low=float(levels.low[channel]),
+        high=float(levels.high[channel]),
+        above=levels.shared,
+        signed=maps.is_signed,
+        has_strongest=has_strongest,
+    )
+    unit_view(
+        cache.seen_by_network(checkpoint, image), shown, state.pinned_unit(), key=state.UNIT_VIEW, alt=alt,
+        on_pin=lambda: state.pin_unit(pinned_unit(state.UNIT_VIEW, len(shown.values))),
+    )  # fmt: skip
 
 
 def _statistics(alone: FeatureMaps) -> None:

@@ -12,6 +12,7 @@ from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import Mosaic, Scale, colormap, colormap_of
 from core.inspection.ranking import Order, Show, keep_channels, order_channels
 from dashboard import state
+from dashboard.components.layer_picker import pick_layer, pick_stage
 
 
 class ColorScale(NamedTuple):
@@ -23,6 +24,7 @@ class ColorScale(NamedTuple):
 
 def pick_scale() -> ColorScale:
     """The colour scale; its greatest value counts where it is fixed."""
+    state.check_link(state.SCALE, get_args(Scale), "colour scale")
     scale: Scale = st.segmented_control(
         "Colour scale", get_args(Scale), default="channel", required=True, key=state.SCALE, bind="query-params",
         help="**channel**: each from its own least to its greatest value, which shows its shape.  \n"
@@ -34,6 +36,13 @@ def pick_scale() -> ColorScale:
         disabled=scale != "fixed", help="Of the fixed colour scale.",
     )  # fmt: skip
     return ColorScale(scale, greatest if scale == "fixed" else None)
+
+
+def pick_view() -> tuple[str, str, ColorScale]:
+    """Layer, stage and colour scale, in a row."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layer = pick_layer()
+        return layer, pick_stage(layer), pick_scale()
 
 
 def pick_channels(maps: FeatureMaps, atlas: LayerAtlas | None) -> tuple[int, ...]:
@@ -64,11 +73,15 @@ def pick_channels(maps: FeatureMaps, atlas: LayerAtlas | None) -> tuple[int, ...
 
 def color_bar(maps: FeatureMaps, sheet: Mosaic) -> None:
     """The colour scale, with what its ends mean."""
-    strip = Image.fromarray(np.tile(colormap(colormap_of(maps)), (12, 1, 1)))
     low, high = ("least" if not maps.is_signed else "negative", "greatest of each channel")
     if sheet.low is not None and sheet.high is not None:
         low, high = f"{sheet.low:.3g}", f"{sheet.high:.3g} and above"
+    color_strip(colormap_of(maps), low, high, alt=f"Colour scale from {low} to {high}")
+
+
+def color_strip(colors: str, low: str, high: str, *, alt: str) -> None:
+    """The colour map of that name between the words for its ends."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(low, width="content")
-        st.image(strip, width=200, alt=f"Colour scale from {low} to {high}")
+        st.image(Image.fromarray(np.tile(colormap(colors), (12, 1, 1))), width=200, alt=alt)
         st.caption(high, width="content")

@@ -14,7 +14,7 @@ from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
 from dashboard.comparison import Drawn, comparison, drawn, prediction
 from dashboard.comparison_charts import paired_probabilities
-from dashboard.components.channel_choice import ColorScale, color_bar
+from dashboard.components.channel_choice import ColorScale, color_bar, color_strip
 from dashboard.components.layer_picker import pick_channel
 from dashboard.components.mosaic import channel_mosaic
 from dashboard.components.status import error_box
@@ -35,15 +35,15 @@ _NUMBERS = {
 
 def both_predictions(a: Checkpoint, b: Checkpoint, image: Chosen) -> None:
     """What each network sees, and what it takes it for. Raises CheckpointError."""
-    said = prediction(a, image), prediction(b, image)
-    words = [f"{name}: {found.label}, {found.probabilities.max():.1%}" for name, found in zip("AB", said, strict=True)]
+    said = {"A": prediction(a, image), "B": prediction(b, image)}
+    words = [f"{name}: {found.label}, {found.probabilities.max():.1%}" for name, found in said.items()]
     left, right = st.columns([1, 3], vertical_alignment="center")
     left.image(
         cache.seen_by_network(a, image), caption=plain(f"{image.name}{f', {image.label}' if image.label else ''}"),
         width=227, alt=f"What network A sees of {image.name}",
     )  # fmt: skip
     right.plotly_chart(
-        paired_probabilities(*said, _TOP, image.label), key="paired", alt=". ".join(words),
+        paired_probabilities(said, _TOP, image.label), key="paired", alt=". ".join(words),
         config={"displayModeBar": False},
     )  # fmt: skip
 
@@ -92,11 +92,8 @@ def _bars(found: Comparison, views: tuple[Drawn, ...]) -> None:
     end = "by the greatest of the channel" if high is None else f"by {high:.3g} and more"
     with st.container(horizontal=True, gap="large"):
         color_bar(found.a, views[0].sheet)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption("B lower", width="content")
-            strip = Image.fromarray(np.tile(colormap("signed"), (12, 1, 1)))
-            st.image(strip, width=200, alt=f"Colour scale of B − A: blue where B is lower, red where higher, {end}")
-            st.caption(f"B higher, {end}", width="content")
+        alt = f"Colour scale of B − A: blue where B is lower, red where higher, {end}"
+        color_strip("signed", "B lower", f"B higher, {end}", alt=alt)
 
 
 def _enlarged(found: Comparison, levels: list[Levels], channel: int) -> None:

@@ -10,8 +10,9 @@ from core.errors import CoreError
 from core.follow import summary
 from core.runs.differences import differing_settings, settings_of
 from core.runs.run import Run, list_runs
-from dashboard import cache, charts, state
+from dashboard import cache, state
 from dashboard.comparison_charts import COLORS, Curves, Measure, overlaid_curves
+from dashboard.components.curve_picker import pick_curves
 from dashboard.components.status import error_box
 from dashboard.paths import runs_dir
 
@@ -51,20 +52,13 @@ def compared_runs(runs: list[Run], live: bool) -> None:
 
 def _curves(runs: list[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.segmented_control(
-            "Horizontal axis", list(charts.X_AXES), default="Step", required=True, key=state.X_AXIS,
-            persist_state="session",
-        )  # fmt: skip
-        smoothing = st.slider(
-            "Smoothing", 0.0, 0.99, 0.6, 0.01, key=state.SMOOTHING, persist_state="session", width=200,
-            help="Exponential moving average of the training curves.",
-        )  # fmt: skip
+        x_axis, smoothing = pick_curves()
     logged = [_logged(run) for run in runs]
     names = ", ".join(run.id for run in runs)
     st.caption("Thin: training. Thick, with a mark at each epoch: validation.")
     for column, measure in zip(st.columns(2), get_args(Measure), strict=True):
         column.plotly_chart(
-            overlaid_curves(logged, measure, charts.X_AXES[name], smoothing), key=f"overlaid_{measure}",
+            overlaid_curves(logged, measure, x_axis, smoothing), key=f"overlaid_{measure}",
             alt=f"Training and validation {measure} of {names}",
         )  # fmt: skip
 
@@ -72,9 +66,7 @@ def _curves(runs: list[Run]) -> None:
 def _logged(run: Run) -> Curves:
     reader = cache.metrics(run.path)
     reader.poll()
-    progress = run.progress
-    steps_per_epoch = progress.num_steps / progress.num_epochs if progress.num_epochs else 1.0
-    return Curves(run.id, reader.steps(), reader.epochs(), steps_per_epoch)
+    return Curves(run.id, reader.steps(), reader.epochs(), run.progress.steps_per_epoch)
 
 
 def _results(runs: list[Run]) -> None:

@@ -20,7 +20,15 @@ _MAX_FILES = 24
 
 
 def image_picker(config: TrainConfig, *, several: bool = False) -> list[Chosen]:
-    """The chosen pictures; none, and a word on what to do next, where nothing is chosen."""
+    """The chosen pictures; none, and a word on what to do next, where nothing is chosen.
+
+    All in one container: widgets below that move down the page would lose their part of the address.
+    """
+    with st.container():
+        return _pick(config, several)
+
+
+def _pick(config: TrainConfig, several: bool) -> list[Chosen]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
             "Image from", [_TEST, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=_TEST, required=True,

@@ -9,6 +9,7 @@ from core.runs.metrics import MetricsReader
 from core.runs.run import Progress, Run, RunState
 from core.training import jobs
 from dashboard import cache, charts, state
+from dashboard.components.curve_picker import pick_curves
 from dashboard.components.live_chart import live_charts
 from dashboard.components.status import error_box, progress_line, status_line
 from dashboard.markdown import plain
@@ -112,19 +113,10 @@ def _change(accuracies: list[float]) -> str | None:
 
 def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.segmented_control(
-            "Horizontal axis", list(charts.X_AXES), default="Step", required=True, key=state.X_AXIS,
-            persist_state="session",
-        )  # fmt: skip
-        smoothing = st.slider(
-            "Smoothing", 0.0, 0.99, 0.6, 0.01, key=state.SMOOTHING, persist_state="session", width=200,
-            help="Exponential moving average of the training curves.",
-        )  # fmt: skip
+        x_axis, smoothing = pick_curves()
         log_loss = st.toggle("Log loss", key=state.LOG_LOSS, persist_state="session")
-    x_axis = charts.X_AXES[name]
-    steps_per_epoch = progress.num_steps / progress.num_epochs if progress.num_epochs else 1.0
     panels = charts.training_panels(
-        reader.steps(), reader.epochs(), steps_per_epoch=steps_per_epoch, x_axis=x_axis, smoothing=smoothing,
+        reader.steps(), reader.epochs(), steps_per_epoch=progress.steps_per_epoch, x_axis=x_axis, smoothing=smoothing,
         log_loss=log_loss,
     )  # fmt: skip
     live_charts(panels, x_title=charts.X_TITLES[x_axis], key="curves", revision=f"{run.id} {x_axis} {log_loss}")

@@ -50,7 +50,7 @@ class EnlargedMap:
     high: float
     above: bool
     signed: bool
-    has_strongest: bool = True
+    has_strongest: bool
 
 
 def unit_view(

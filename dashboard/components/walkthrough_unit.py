@@ -3,11 +3,10 @@
 import streamlit as st
 
 from core.inspection.feature_maps import FeatureMaps
-from core.inspection.mosaic import colormap
 from core.inspection.walkthrough import Activations, Walk
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, state
-from dashboard.components.unit_view import EnlargedMap, pinned_unit, unit_view
+from dashboard import cache
+from dashboard.components.channel import over_photo
 from dashboard.images import Chosen
 from dashboard.numbers import scientific
 
@@ -24,24 +23,12 @@ def where_it_looks(checkpoint: Checkpoint, image: Chosen, activations: Activatio
         f"{field.bottom - 1}, columns {field.left} to {field.right - 1} of 227. "
         "Click another pixel of the map to walk through that one."
     )
-    maps = activations[walk.layer]
-    levels = cache.levels(checkpoint, image, FeatureMaps(walk.layer, "conv", maps), "channel", None)
-    shown = EnlargedMap(
-        layer=walk.layer,
-        channel=walk.channel,
-        title=f"{walk.layer}, channel {walk.channel}, before the ReLU",
-        values=maps[walk.channel],
-        levels=levels.pixels[walk.channel],
-        palette=colormap(levels.colors),
-        low=float(levels.low[walk.channel]),
-        high=float(levels.high[walk.channel]),
-        above=False,
-        signed=True,
-    )
+    maps = FeatureMaps(walk.layer, "conv", activations[walk.layer])
+    levels = cache.levels(checkpoint, image, maps, "channel", None)
     with st.container(width=_WIDTH):
-        unit_view(
-            cache.seen_by_network(checkpoint, image), shown, state.pinned_unit(), key=state.UNIT_VIEW,
-            on_pin=lambda: state.pin_unit(pinned_unit(state.UNIT_VIEW, len(maps[0]))),
+        over_photo(
+            checkpoint, image, maps, levels, walk.channel,
+            title=f"{walk.layer}, channel {walk.channel}, before the ReLU",
             alt=f"The network's input, {image.name}; a frame around the pixels that the unit sees",
         )  # fmt: skip
     st.caption(

@@ -17,13 +17,14 @@ def prediction(names):
 def class_charts(names, truth):
     """(the axes that bear classes, the figure) of every chart of classes."""
     a, b = prediction(names), Prediction(names, np.float32([0.6, 0.1, 0.3]))
+    paired = comparison_charts.paired_probabilities
     outcomes = Outcomes(np.array([0, 1, 2]), np.float32([[1, 0, 0], [0, 1, 0], [1, 0, 0]]), names)
     return [
         ("y", charts.probability_bars(a, 3, truth)),
-        ("y", charts.paired_bars(a, b, truth)),
+        ("y", paired({"before": a, "now": b}, 3, truth, comparison_charts.BEFORE_AND_NOW)),
         ("y", charts.class_accuracies([0.1, None, 1.0], names)),
         ("xy", charts.confusion_matrix([[1, 0, 0], [0, 1, 0], [0, 2, 1]], names)),
-        ("y", comparison_charts.paired_probabilities(a, b, 3, truth)),
+        ("y", paired({"A": a, "B": b}, 3, truth)),
         ("y", judgement_charts.class_intervals(outcomes)),
     ]
 
