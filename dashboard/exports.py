@@ -1,6 +1,7 @@
 """Files to take away: written once for all viewers, on disk, and only the latest few kept."""
 
 import atexit
+import contextlib
 import hashlib
 import shutil
 import tempfile
@@ -10,11 +11,13 @@ from pathlib import Path
 import streamlit as st
 
 from core.data.images import Progress
+from core.errors import ExportError
 from core.export.request import OF_WEIGHTS, Request, fulfil
 from core.model import AlexNet
 from dashboard import cache
 
 _KEPT = 8  # files; the largest take 233 MB each
+_SAFE_SECONDS = 600
 
 
 @st.cache_resource(show_spinner=False)
@@ -44,13 +47,25 @@ def place(request: Request) -> Path:
 def prepare(request: Request, path: Path, progress: Progress) -> None:
     """Write the file to `path`, its `place`. Raises CoreError."""
     checkpoint = request.checkpoint
-    path.parent.mkdir(exist_ok=True)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"No file can be prepared in {folder()}: {error.strerror}. Free some space there.") from error
 
     def model() -> AlexNet:
         assert checkpoint is not None  # fulfil asks for it where there is one
         return cache.network(checkpoint)
 
     fulfil(request, path, model=model, images=lambda: cache.test_images(request.run.config), progress=progress)
-    newest_first = sorted(folder().iterdir(), key=lambda made: made.stat().st_mtime, reverse=True)
-    for made in newest_first[_KEPT:]:
-        shutil.rmtree(made, ignore_errors=True)
+    _forget_old_ones()
+
+
+def _forget_old_ones() -> None:
+    """All but the latest few, and none that is so young that somebody may be about to download it."""
+    made = []
+    for entry in folder().iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another viewer's turn came first
+            made.append((entry.stat().st_mtime, entry))
+    for when, entry in sorted(made, reverse=True)[_KEPT:]:
+        if when < time.time() - _SAFE_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)

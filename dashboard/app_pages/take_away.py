@@ -5,6 +5,7 @@ from typing import get_args
 
 import streamlit as st
 
+from core.errors import CoreError
 from core.export.request import Kind, Request
 from core.export.tables import Table
 from core.runs.snapshots import snapshot_epochs
@@ -13,6 +14,7 @@ from dashboard.components.channel_choice import pick_view
 from dashboard.components.export_card import export_card
 from dashboard.components.image_picker import image_picker
 from dashboard.components.run_picker import checkpoint_picker
+from dashboard.components.status import error_box
 from dashboard.images import Chosen
 
 _CARDS: dict[Kind, tuple[str, str]] = {
@@ -56,7 +58,11 @@ def card(request: Request) -> None:
             if not snapshot_epochs(request.run):
                 st.caption("This run kept no snapshots, so there is nothing to animate. A new run keeps them.")
                 return
-            request = replace(request, pinned=pick_pinned(request))
+            try:
+                request = replace(request, pinned=pick_pinned(request))
+            except CoreError as error:
+                error_box(error)
+                return
         export_card(request)
 
 

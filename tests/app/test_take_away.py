@@ -1,5 +1,6 @@
 """The Take it away page: a card an export, prepared when asked for, with the command that does the same."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,34 @@ def test_without_a_run_the_next_step_is_said(open_page, runs_dir, said):
     assert not at.exception
     assert "No trained network yet" in said(at)
     assert not at.code
+
+
+def test_damaged_snapshots_cost_one_card_only(open_page, write_run, runs_dir, trained_run, said):
+    run = write_run("a", weights_of=trained_run)
+    folder = run.path / "snapshots"
+    folder.mkdir()
+    (folder / "epoch-0000.npz").symlink_to(trained_run.path / "snapshots" / "epoch-0000.npz")
+    at = open_page(runs_dir, "take_away")
+    assert not at.exception
+    assert ["pinned.npz" in error.value for error in at.error] == [True]
+    assert set(commands(at)) == set(CHOICES) - {"animation"}
+
+
+def test_a_young_file_is_never_taken_from_under_another_viewer(tmp_path, monkeypatch):
+    folder = tmp_path / "files"
+    monkeypatch.setattr(exports, "folder", lambda: folder)
+    for number in range(12):
+        (folder / str(number)).mkdir(parents=True)
+        if number % 2:
+            os.utime(folder / str(number), (0, number))
+    exports._forget_old_ones()
+    assert {int(entry.name) for entry in folder.iterdir()} == {0, 2, 4, 6, 8, 10, 9, 11}, "six young, two of the old"
+
+
+def test_a_full_disk_is_said(cards, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(exports, "folder", lambda: tmp_path / "file")
+    at = cards()
+    at.button(key="export_csv").click().run()
+    assert not at.exception
+    assert "No file can be prepared in" in at.error[0].value
