@@ -1,4 +1,4 @@
-"""The command line: python -m core train | evaluate | predict | features | runs | pack | export | bench."""
+"""The command line: python -m core train | evaluate | predict | features | runs | survey | pack | export | bench."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.arguments import Parser, add_checkpoint_flags, add_config_flags, add_features_flags, add_pack_flags
+from core import survey
+from core.arguments import (
+    Parser,
+    add_checkpoint_flags,
+    add_config_flags,
+    add_features_flags,
+    add_images_flag,
+    add_pack_flags,
+    with_images,
+)
 from core.bench import command as bench
 from core.config import TrainConfig, make_config
 from core.data.images import ImageSet
@@ -31,6 +40,7 @@ from core.prediction import predict
 from core.runs.checkpoints import load_model
 from core.runs.pack import pack
 from core.runs.run import Run, RunState, list_runs, load_run
+from core.runs.snapshots import snapshot_epochs
 from core.training import distributed, jobs
 from core.training.device import pick_device
 
@@ -111,8 +121,7 @@ def _leave_signals_to_the_first() -> None:
 def _evaluate(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
     model = load_model(run, options.which, pick_device(run.config))
-    other = {"data_source": "folder", "data_dir": options.data_dir} if options.data_dir else {}
-    data = load_data(make_config(**run.config.to_json() | other), data_dir=_DATA_DIR)
+    data = load_data(with_images(run.config, options), data_dir=_DATA_DIR)
     images: ImageSet = getattr(data, options.split)
     if images.class_names != model.class_names:
         raise DataError(
@@ -165,7 +174,8 @@ def _pack(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"output": str(options.output), "num_bytes": num_bytes}))
     else:
-        _out.print(f"Run {run.id} in {options.output}: {num_bytes / 1e6:.1f} MB")
+        without = "" if snapshot_epochs(packed) else "; no time machine, for that --pinned-images has to name the photo"
+        _out.print(f"Run {run.id} in {options.output}: {num_bytes / 1e6:.1f} MB{without}")
     return 0
 
 
@@ -210,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
 
     test = command("evaluate", _evaluate, "Accuracy of a checkpoint, over all and per class.")
     add_checkpoint_flags(test)
-    test.add_argument("--data-dir", type=Path, default=None, help="a folder of images instead of the run's own")
+    add_images_flag(test)
     test.add_argument("--split", choices=("test", "val", "train"), default="test", help="which images (default: test)")
     test.add_argument(
         "--views", choices=get_args(Views), default="plain",
@@ -228,6 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     add_features_flags(look)
 
     command("runs", _runs, "List the runs, the newest first.")
+    survey.add_flags(command("survey", survey.run, survey.HELP))
     add_pack_flags(command("pack", _pack, "Make a finished run small enough to travel: one compact checkpoint."))
     export.add_flags(command("export", export.run, export.HELP))
     bench.add_flags(command("bench", bench.run, bench.HELP))

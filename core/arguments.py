@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 from typing import Any, NoReturn, Union, get_args, get_origin
 
-from core.config import PRESET_HELP, DataSource, TrainConfig
+from core.config import PRESET_HELP, DataSource, TrainConfig, make_config
 from core.inspection.feature_maps import STAGES
 from core.model.alexnet import CONV_LAYERS
 from core.runs.pack import DEFAULT_RANK
@@ -23,6 +23,16 @@ class Parser(argparse.ArgumentParser):
 def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-id", required=True, help="the run")
     parser.add_argument("--which", choices=("best", "last"), default="best", help="its checkpoint (default: best)")
+
+
+def add_images_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data-dir", type=Path, default=None, help="a folder of images instead of the run's own")
+
+
+def with_images(config: TrainConfig, options: argparse.Namespace) -> TrainConfig:
+    """`config` on the images that the command names instead, if it does. Raises ConfigError."""
+    other = {"data_source": "folder", "data_dir": options.data_dir} if options.data_dir else {}
+    return make_config(**config.to_json() | other)
 
 
 def add_features_flags(parser: argparse.ArgumentParser) -> None:

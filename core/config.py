@@ -104,21 +104,25 @@ class TrainConfig(BaseModel):
         description="After each epoch keep filters, predictions and the maps of the pinned images, about 5 MB, for the "
         "time machine.",
     )
-    pinned_images: Annotated[tuple[Annotated[int, Ge(0)], ...], Len(0, 8)] = Field(
+    pinned_images: Annotated[tuple[Annotated[int, Ge(0)] | Literal["photo"], ...], Len(0, 8)] = Field(
         (),
         description="Numbers of up to 8 test images whose feature maps are kept after each epoch, such as 3, 17, 42; "
-        "one of each class where empty.",
+        "photo stands for the photograph of a cat that comes with the project; one of each class where empty.",
     )
 
     @field_validator("pinned_images", mode="before")
     @classmethod
     def _numbers(cls, value: object) -> object:
         """A form and a command line give text."""
-        return value.replace(",", " ").split() if isinstance(value, str) else value
+        pins = value.replace(",", " ").split() if isinstance(value, str) else value
+        for pin in pins if isinstance(pins, list) else []:
+            if isinstance(pin, str) and pin != "photo" and not pin.isdecimal():
+                raise ValueError(f"should be numbers of test images, or photo; {pin!r} is neither")
+        return pins
 
     @field_validator("pinned_images")
     @classmethod
-    def _all_different(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+    def _all_different(cls, value: tuple[int | str, ...]) -> tuple[int | str, ...]:
         if len(set(value)) < len(value):
             raise ValueError("names an image twice")
         return value

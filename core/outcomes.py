@@ -16,6 +16,7 @@ from core.files import load_arrays, save_arrays
 from core.model.alexnet import AlexNet
 
 Order = Literal["loss", "confidence"]
+OUTCOMES_FILE = "outcomes-test.npz"  # for Checkpoint.derived: of the run's test images
 _BINS = 15  # as many as Guo et al. use
 _Z = 1.959964  # of the normal distribution: 95 % lie within
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a probability of 0 in float32 costs as much as this

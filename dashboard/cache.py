@@ -39,12 +39,18 @@ def kept(*key: Any) -> dict[str, Any]:  # noqa: ARG001
 
 def test_images(config: TrainConfig) -> ImageSet:
     """The test set of a run's data. Raises DataError where it is gone."""
-    return _test_images(config.data_source, str(config.data_dir), config.seed, config)
+    return _test_images(config.data_source, str(config.data_dir), config.seed, config)[0]
+
+
+def test_fingerprint(config: TrainConfig) -> str:
+    """ImageSet.fingerprint() of the test set of a run's data. Raises DataError where it is gone."""
+    return _test_images(config.data_source, str(config.data_dir), config.seed, config)[1]
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the test images")
-def _test_images(source: str, folder: str, seed: int, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
-    return load_test_images(_config, data_dir=data_dir())
+def _test_images(source: str, folder: str, seed: int, _config: TrainConfig) -> tuple[ImageSet, str]:  # noqa: ARG001
+    images = load_test_images(_config, data_dir=data_dir())
+    return images, images.fingerprint()
 
 
 def val_images(config: TrainConfig) -> ImageSet:

@@ -13,17 +13,15 @@ import streamlit as st
 from core.data.images import ImageSet
 from core.errors import DataError
 from core.history import History, read_history
-from core.inspection.atlas import Atlas, LayerAtlas
+from core.inspection.atlas import ATLAS_FILE, Atlas, LayerAtlas
 from core.inspection.atlas import compute_atlas as inspect_channels
 from core.inspection.patches import top_patches
-from core.outcomes import Outcomes, judge
+from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
 from core.runs.snapshots import snapshot_epochs
-from dashboard.cache import kept, network, test_images
+from dashboard.cache import kept, network, test_fingerprint, test_images
 from dashboard.images import jpeg
-
-_ATLAS, _OUTCOMES = "atlas.npz", "outcomes-test.npz"
 
 
 def atlas(checkpoint: Checkpoint) -> Atlas | None:
@@ -31,21 +29,13 @@ def atlas(checkpoint: Checkpoint) -> Atlas | None:
 
     Where the test images are gone, what is stored is believed: what it says of the channels stays true.
     """
-    found: Atlas | None = _recall(checkpoint, _ATLAS, Atlas.load, _is_of_test_images)
+    found: Atlas | None = _recall(checkpoint, ATLAS_FILE, Atlas.load)
     return found
-
-
-def _is_of_test_images(found: Atlas, checkpoint: Checkpoint) -> bool:
-    try:
-        images = test_images(checkpoint.run.config).fingerprint()
-    except DataError:
-        images = found.images
-    return (found.images, found.class_names) == (images, checkpoint.class_names)
 
 
 def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
     """Compute it, which takes minutes. Raises CoreError."""
-    _keep(checkpoint, _ATLAS, inspect_channels(network(checkpoint), test_images(checkpoint.run.config), on_batch))
+    _keep(checkpoint, ATLAS_FILE, inspect_channels(network(checkpoint), test_images(checkpoint.run.config), on_batch))
 
 
 def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> bytes:
@@ -60,29 +50,42 @@ def _patches(key: tuple[str, ...], channel: int, _images: ImageSet, _entries: La
 
 
 def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
-    """What the checkpoint says of its run's test images; None where it was never asked. Raises DataError."""
-    found: Outcomes | None = _recall(
-        checkpoint, _OUTCOMES, Outcomes.load,
-        lambda found, checkpoint: found.images == test_images(checkpoint.run.config).fingerprint(),
-    )  # fmt: skip
+    """What the checkpoint says of its run's test images; None where it was never asked.
+
+    Where the test images are gone, what is stored is believed.
+    """
+    found: Outcomes | None = _recall(checkpoint, OUTCOMES_FILE, Outcomes.load)
     return found
 
 
 def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
     """Ask it, which may take minutes. Raises CoreError."""
-    _keep(checkpoint, _OUTCOMES, judge(network(checkpoint), test_images(checkpoint.run.config), on_batch))
+    _keep(checkpoint, OUTCOMES_FILE, judge(network(checkpoint), test_images(checkpoint.run.config), on_batch))
 
 
-def _recall(
-    checkpoint: Checkpoint, file: str, load: Callable[[Path], Any], fits: Callable[[Any, Checkpoint], bool]
-) -> Any:
+def _recall(checkpoint: Checkpoint, file: str, load: Callable[[Path], Atlas | Outcomes | None]) -> Any:
     """What was kept for all, or else beside the weights, where that fits; None where there is nothing."""
     place = kept(file, checkpoint.fingerprint, checkpoint.run.path)
-    if "found" not in place:
-        stored = load(checkpoint.derived(file))
-        if stored is not None and fits(stored, checkpoint):
-            place["found"] = stored
-    return place.get("found")
+    found = place.get("found")
+    if found is None or not _is_of_test_images(found, checkpoint):
+        found = load(checkpoint.derived(file))
+        if found is None or not _is_of_test_images(found, checkpoint):
+            return None
+        place["found"] = found
+    return found
+
+
+def keeps_others(checkpoint: Checkpoint) -> bool:
+    """Whether what is kept, if outcomes() finds nothing, is of other test images than those on this computer."""
+    return checkpoint.derived(OUTCOMES_FILE).exists()
+
+
+def _is_of_test_images(found: Atlas | Outcomes, checkpoint: Checkpoint) -> bool:
+    try:
+        images = test_fingerprint(checkpoint.run.config)
+    except DataError:
+        images = found.images
+    return (found.images, found.class_names) == (images, checkpoint.class_names)
 
 
 def _keep(checkpoint: Checkpoint, file: str, found: Atlas | Outcomes) -> None:

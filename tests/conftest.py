@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,6 +17,7 @@ from core.config import TrainConfig, make_config
 from core.data.shapes import make_shapes
 from core.runs.pack import pack
 from core.runs.run import Run
+from core.runs.snapshots import PHOTO, read_pinned, write_pinned
 from core.training import jobs
 
 CLASSES = ("circle", "cross", "star")
@@ -107,5 +110,13 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFac
 
 @pytest.fixture(scope="session")
 def packed_run(tmp_path_factory: pytest.TempPathFactory, trained_run: Run) -> Run:
-    """`trained_run` packed as if it had been trained on CIFAR-10, alone in its folder; tests only read it."""
-    return pack(trained_run, tmp_path_factory.mktemp("packed") / "shipped", rank=8, data_source="cifar10")
+    """`trained_run` packed as if it had been trained on CIFAR-10, alone in its folder; tests only read it.
+
+    Its first pinned image counts as the photograph that comes with the project: no other may travel.
+    """
+    folder = tmp_path_factory.mktemp("pinned") / trained_run.id
+    run = Run(shutil.copytree(trained_run.path, folder, ignore=shutil.ignore_patterns("derived", "checkpoints")))
+    (folder / "checkpoints").symlink_to(trained_run.path / "checkpoints")
+    pinned = read_pinned(run)
+    write_pinned(run, replace(pinned, numbers=np.array([PHOTO, *pinned.numbers[1:]])))
+    return pack(run, tmp_path_factory.mktemp("packed") / "shipped", rank=8, data_source="cifar10")

@@ -39,10 +39,15 @@ def load_test_images(config: TrainConfig, *, data_dir: Path) -> ImageSet:
     """
     if config.data_source == "cifar10" and not is_here(config.data_dir or data_dir):
         raise DataMissingError(
-            "CIFAR-10 is not on this computer yet: start a run on it to fetch it, or upload a picture of your own."
+            "CIFAR-10 is not on this computer yet; the first run on it downloads it, or the dashboard on demand."
         )
     test = _load(config, data_dir, no_progress)[1]
     return replace(test, images=test.images.clone())  # a view would keep the training images in memory
+
+
+def fetch_images(config: TrainConfig, *, data_dir: Path, progress: Progress = no_progress) -> None:
+    """Download what load_test_images misses. Raises DataError; whatever `progress` raises leaves no partial file."""
+    _load(config, data_dir, progress)
 
 
 def count_images(config: TrainConfig) -> dict[str, int]:

@@ -29,11 +29,11 @@ _FRAME_SECONDS, _LAST_SECONDS = 0.4, 3.0
 
 
 def export_animation(
-    run: Run, path: Path, *, layer: str = "conv1", pinned: int | None = None, progress: Progress = no_progress
+    run: Run, path: Path, *, layer: str = "conv1", pinned: str | None = None, progress: Progress = no_progress
 ) -> int:
     """Write an animated GIF or WebP, as the name of `path` says, from the run's snapshots; how many frames it has.
 
-    A frame shows conv1's filters, the pinned test image of that number (default: the first) and its maps of `layer`
+    A frame shows conv1's filters, the pinned image of that name (default: the first) and its maps of `layer`
     after the ReLU, all channels. Of more than 120 epochs 120 are taken, evenly, the first and the last among them.
     Raises ExportError where the run has no snapshots, no such image, or the file can't be written, RunError for a
     damaged snapshot.
@@ -46,10 +46,9 @@ def export_animation(
             f"Run {run.id!r} kept no snapshots, so there is nothing to animate; train a run that keeps them."
         )
     images = read_pinned(run)
-    numbers = images.numbers.tolist()
-    if pinned is not None and pinned not in numbers:
-        raise ExportError(f"Run {run.id!r} has the test images {', '.join(map(str, numbers))} pinned, not {pinned}.")
-    position = 0 if pinned is None else numbers.index(pinned)
+    if pinned is not None and pinned not in images.names:
+        raise ExportError(f"Run {run.id!r} has the images {', '.join(images.names)} pinned, not {pinned!r}.")
+    position = 0 if pinned is None else images.names.index(pinned)
     chosen = evenly(epochs, MAX_FRAMES)
     frames = list(_frames(run, chosen, layer, images, position, progress))
     tallest = max(frame.height for frame in frames)  # a longer caption takes a line more
@@ -78,7 +77,7 @@ def _frames(
         title = f"Epoch {epoch}" if epoch else "Before the first step"
         lines = [
             _standing(run, snapshot, accuracies.get(epoch)),
-            f"Left: conv1's {len(snapshot.filters)} filters above test image {images.numbers[pinned]}"
+            f"Left: conv1's {len(snapshot.filters)} filters above {images.about(pinned)}"
             f"{_verdict(snapshot, names, int(images.labels[pinned]), pinned)}. Right: all {len(maps.values)} channels "
             f"of {layer} for it, after ReLU. Each tile is on its own scale.",
         ]

@@ -62,7 +62,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     choice("image", "a picture (default: a photograph that comes with the project)", metavar="FILE")
     choice("test_image", "the number of a test image instead", type=int, metavar="N")
     choice("table", "a row per epoch or per step (default: epochs)", choices=get_args(Table))
-    choice("pinned", "number of one of the run's pinned test images (default: the first)", type=int, metavar="N")
+    choice("pinned", "one of the run's pinned images, a number or photo (default: the first)", metavar="IMAGE")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from core.inspection.feature_maps import feature_maps
 from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import sheet_columns, to_levels
 from core.model.alexnet import CONV_LAYERS, AlexNet
-from core.outcomes import Outcomes, judge
+from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.prediction import network_input, predict
 from core.runs.checkpoints import Checkpoint
 from core.runs.metrics import MetricsReader
@@ -173,7 +173,7 @@ def _mistakes(subject: Subject, on_batch: Callable[[int], None]) -> str:
     title = "Worst mistakes"
     try:
         images = subject.images()
-        stored = Outcomes.load(subject.checkpoint.derived("outcomes-test.npz"))
+        stored = Outcomes.load(subject.checkpoint.derived(OUTCOMES_FILE))
         if stored is None or stored.images != images.fingerprint():
             images = balanced_limit(images, _JUDGED, seed=0)
             stored = judge(subject.model, images, on_batch)

@@ -53,7 +53,7 @@ class Request:
 
     checkpoint: None only for what is not OF_WEIGHTS; which: what names it. layer: default conv1, of npz all. stage:
     default relu, of npz all that a layer has. greatest: value at the end of a fixed colour scale. filters: conv1's
-    filters instead of feature maps. pinned: the number of one of the run's pinned test images. picture: by default the
+    filters instead of feature maps. pinned: one of the run's pinned images, a number or photo. picture: by default the
     photograph that comes with the project; image, its file, or test_image, its number, say where it comes from.
     """
 
@@ -67,7 +67,7 @@ class Request:
     greatest: float | None = None
     filters: bool = False
     table: Table = "epochs"
-    pinned: int | None = None
+    pinned: str | None = None
     image: str | None = None
     test_image: int | None = None
     picture: Image.Image | None = None

@@ -16,6 +16,7 @@ from core.files import load_arrays, save_arrays
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.prediction import evaluation_view
 
+ATLAS_FILE = "atlas.npz"  # for Checkpoint.derived: over the run's test images
 NUM_TOP = 9  # images kept of each channel
 TWIN_CORRELATION = 0.95  # from here on a channel nearly duplicates another
 _TWIN_IMAGES = 2_000  # at most about so many images, evenly spread over the set, decide on near-duplicates

@@ -21,6 +21,7 @@ from core.runs.compact import compact
 from core.runs.metrics import decode, segment_paths
 from core.runs.run import Run, RunState, check_run_id
 from core.runs.snapshots import (
+    PHOTO,
     Pinned,
     read_pinned,
     read_snapshot,
@@ -31,7 +32,6 @@ from core.runs.snapshots import (
 )
 
 DEFAULT_RANK = 64
-PACKED_IMAGES = 1  # of the pinned ones: a fifth of a megabyte each and epoch
 MAX_RANK = 2048  # from here on the two factors of fc7 are no smaller than fc7
 
 
@@ -93,23 +93,26 @@ def _write_record(run: Run, config: TrainConfig, rank: int, folder: Path) -> Non
 
 
 def _write_snapshots(run: Run, packed: Run) -> None:
-    """All epochs, compressed, with the maps of the first pinned images only: all maps would outweigh the network."""
-    epochs = snapshot_epochs(run)
-    if not epochs:
+    """All epochs, compressed, with the maps of the project's own photograph: a data set's images may not travel along.
+
+    None where the photograph was not pinned. The maps of all pinned images would outweigh the network besides.
+    """
+    if not snapshot_epochs(run):
         return
     pinned = read_pinned(run)
-    count = min(PACKED_IMAGES, len(pinned.images))
-    write_pinned(
-        packed, Pinned(pinned.images[:count], pinned.numbers[:count], pinned.labels[:count], pinned.val_labels)
-    )
-    for epoch in epochs:
+    if PHOTO not in pinned.numbers:
+        return
+    at = int(np.flatnonzero(pinned.numbers == PHOTO)[0])
+    only = slice(at, at + 1)
+    write_pinned(packed, Pinned(pinned.images[only], pinned.numbers[only], pinned.labels[only], pinned.val_labels))
+    for epoch in snapshot_epochs(run):
         snapshot = read_snapshot(run, epoch)
         maps = {}
         for layer in CONV_LAYERS:
-            values, tops = zip(*(read_snapshot_bytes(run, epoch, layer, i) for i in range(count)), strict=True)
-            maps[layer] = np.stack(values), np.stack(tops)
-        fewer = replace(snapshot, pinned_probabilities=snapshot.pinned_probabilities[:count])
-        write_snapshot(packed, fewer, maps, compress=True)
+            values, tops = read_snapshot_bytes(run, epoch, layer, at)
+            maps[layer] = values[None], tops[None]
+        alone = replace(snapshot, pinned_probabilities=snapshot.pinned_probabilities[only])
+        write_snapshot(packed, alone, maps, compress=True)
 
 
 def _write_checkpoint(checkpoint: Checkpoint, weights: Tensors, folder: Path) -> None:

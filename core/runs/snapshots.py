@@ -20,13 +20,14 @@ from core.files import load_arrays, save_arrays
 from core.runs.run import Run
 
 MAX_PINNED = 8
+PHOTO = -1  # among numbers of test images: the photograph that comes with the project
 _FILE = re.compile(r"epoch-(\d{4,})\.npz")
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """images: uint8, P x S x S x 3, RGB. numbers: int64 P, their positions in the test set. labels: int64 P.
+    """images: uint8, P x S x S x 3, RGB. numbers: int64 P, their positions in the test set, or PHOTO. labels: int64 P.
 
     val_labels: int64 N, the true classes of the validation images in order.
     """
@@ -35,6 +36,15 @@ class Pinned:
     numbers: np.ndarray
     labels: np.ndarray
     val_labels: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each is called in a setting and in a link: its number, or photo."""
+        return tuple("photo" if number == PHOTO else str(number) for number in self.numbers.tolist())
+
+    def about(self, position: int) -> str:
+        """The same in a sentence: test image 42, or the photo."""
+        return "the photo" if self.numbers[position] == PHOTO else f"test image {self.numbers[position]:,}"
 
 
 @dataclass(frozen=True)

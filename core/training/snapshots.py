@@ -3,40 +3,58 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from core.config import TrainConfig
+from core.data.example import EXAMPLE_LABEL, example_image
 from core.data.images import DataSplits, ImageSet
+from core.data.prepare import to_batch
 from core.errors import DataError, RunError
 from core.evaluation import Evaluation
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.runs.run import Run
-from core.runs.snapshots import MAX_PINNED, Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
+from core.runs.snapshots import MAX_PINNED, PHOTO, Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
 from core.runs.writer import RunWriter
 from core.training.distributed import current
 from core.training.state import TrainingState
 
 
 def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | None:
-    """The test images whose maps are kept, by default the first of each class; None where no snapshots are wanted.
+    """The images whose maps are kept, by default the first test image of each class; None where none are wanted.
 
-    Raises DataError for a number beyond the test set, and where the images are not those that the run began with.
+    Raises DataError for an image that there isn't, and where the images are not those that the run began with.
     """
     if not config.snapshots:
         return None
-    numbers = config.pinned_images or first_of_each_class(data.test)
-    beyond = [number for number in numbers if number >= len(data.test)]
-    if beyond:
-        last = len(data.test) - 1
-        raise DataError(f"pinned_images: there is no test image {beyond[0]}; the test set has 0 to {last}.")
-    chosen = data.test.select(torch.tensor(numbers))
+    numbers = [PHOTO if pin == "photo" else pin for pin in config.pinned_images or first_of_each_class(data.test)]
+    images = [_photo(data.test) if number == PHOTO else _test_image(data.test, number) for number in numbers]
+    chosen = replace(
+        data.test, images=torch.cat([i.images for i in images]), labels=torch.cat([i.labels for i in images])
+    )
     pixels, labels = chosen.images.permute(0, 2, 3, 1).numpy(), chosen.labels.numpy()
     pinned = Pinned(pixels, np.array(numbers, dtype=np.int64), labels, data.val.labels.numpy())
     if current().is_first:
         _keep(writer.run, pinned)
     return chosen
+
+
+def _test_image(test: ImageSet, number: int) -> ImageSet:
+    if number >= len(test):
+        raise DataError(f"pinned_images: there is no test image {number}; the test set has 0 to {len(test) - 1}.")
+    return test.select(torch.tensor([number]))
+
+
+def _photo(test: ImageSet) -> ImageSet:
+    """The photograph that comes with the project, as a test image of its class."""
+    if EXAMPLE_LABEL not in test.class_names:
+        raise DataError(
+            f"pinned_images: the photo shows a {EXAMPLE_LABEL}, which is no class of this data; name test images only."
+        )
+    label = test.class_names.index(EXAMPLE_LABEL)
+    return replace(test, images=to_batch([example_image()], test.image_size), labels=torch.tensor([label]))
 
 
 def _keep(run: Run, pinned: Pinned) -> None:

@@ -15,6 +15,7 @@ _WATCH_SECONDS = 5
 
 
 st.title("Compare")
+st.markdown("Two networks on one picture, their maps side by side with the difference; and how whole runs went.")
 left, right = st.columns(2)
 with left:
     st.markdown("**A**")

@@ -6,10 +6,12 @@ from core.errors import CoreError
 from core.history import History
 from core.runs.checkpoints import Checkpoint
 from dashboard import judgement_charts, state
+from dashboard.components.close_up import close_up
 from dashboard.components.confidence import show_calibration, show_classes
 from dashboard.components.confusion import captions_of, confusion_table, images_of, pick_cell
-from dashboard.components.gallery import gallery, page_of, pick_group, pictures_of, with_strips
-from dashboard.components.judged import TEST, VALIDATION, Judged, close_up, figures, judged_images, pick_image
+from dashboard.components.gallery import gallery, page_of, pick_group
+from dashboard.components.judged import TEST, VALIDATION, Judged, figures, judged_images, pick_image
+from dashboard.components.missing_images import missing_images
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.markdown import plain
@@ -49,8 +51,8 @@ def show_cells(checkpoint: Checkpoint, judged: Judged) -> None:
         what = f"{plain(cell[0])}, predicted {plain(cell[1])}"
         st.caption(f"{len(positions):,} images of {what}, those of greatest {cell[2]} first")
         gallery(
-            pictures_of(judged.images, shown), shown, captions_of(judged.outcomes, shown, *cell), selected=index,
-            chooses=judged.key, noun=f"{judged.name} image", alt=f"Images of {cell[0]}, predicted {cell[1]}.",
+            judged, shown, captions_of(judged.outcomes, shown, *cell), selected=index,
+            alt=f"Images of {cell[0]}, predicted {cell[1]}.",
         )  # fmt: skip
     close_up(checkpoint, judged, index, positions, in_cell=True)
 
@@ -75,16 +77,15 @@ def show_epochs(checkpoint: Checkpoint, judged: Judged, history: History) -> Non
         group = pick_group()
         positions = history.group(group)
         shown, index = page_of(positions), pick_image(judged)
-    st.caption("The strip under each image: a field an epoch, green where it was correct, orange where it was not.")
     gallery(
-        with_strips(pictures_of(judged.images, shown), history.correct[shown]), shown,
-        captions_of(judged.outcomes, shown), selected=index, chooses=judged.key, noun=f"{judged.name} image",
-        alt=f"Images that were {group}.",
+        judged, shown, captions_of(judged.outcomes, shown), selected=index, alt=f"Images that were {group}.",
+        correct=history.correct[shown],
     )  # fmt: skip
     close_up(checkpoint, judged, index, positions)
 
 
 st.title("Mistakes")
+st.markdown("Where the network is wrong, how sure it is of itself, and when it learnt and forgot each image.")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
@@ -97,6 +98,8 @@ except CoreError as error:
 if judged is None:
     st.stop()
 figures(judged)
+if judged.problem is not None:
+    missing_images(checkpoint.run.config, judged.problem, "Until then, its answers are shown without the pictures.")
 if view == _CELLS:
     show_cells(checkpoint, judged)
 elif view == _CONFIDENCE:

@@ -97,6 +97,7 @@ def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...])
 
 
 st.title("Poke it")
+st.markdown("Switch channels off or change the picture, and see what the network makes of it then.")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()

@@ -66,13 +66,13 @@ def card(request: Request) -> None:
         export_card(request)
 
 
-def pick_pinned(request: Request) -> int:
-    numbers = snapshots.pinned(request.run).numbers.tolist()
-    state.keep_valid(state.PINNED, numbers)
-    number: int = st.segmented_control(
-        "Pinned test image", numbers, default=numbers[0], required=True, key=state.PINNED, bind="query-params"
+def pick_pinned(request: Request) -> str:
+    names = snapshots.pinned(request.run).names
+    state.keep_valid(state.PINNED, names)
+    name: str = st.segmented_control(
+        "Pinned image", names, default=names[0], required=True, key=state.PINNED, bind="query-params"
     )
-    return number
+    return name
 
 
 def with_picture(request: Request, image: Chosen) -> Request:
@@ -81,6 +81,7 @@ def with_picture(request: Request, image: Chosen) -> Request:
 
 
 st.title("Take it away")
+st.markdown("What you see as a file, for a lecture, a notebook or another tool; each also by a command.")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()

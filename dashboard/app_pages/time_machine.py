@@ -21,17 +21,16 @@ _WATCH_SECONDS = 3.0
 
 def pick_view(pinned: Pinned, names: tuple[str, ...]) -> tuple[int, str, ColorScale]:
     """Pinned image, layer and colour scale."""
-    numbers = pinned.numbers.tolist()
     classes = [plain(names[label]) for label in pinned.labels]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        state.check_link(state.PINNED, numbers, "pinned image")
-        state.keep_valid(state.PINNED, numbers)
-        number = st.segmented_control(
-            "Pinned test image", numbers, default=numbers[0], required=True, key=state.PINNED, bind="query-params",
-            help="  \n".join(f"**{n}**: {name}" for n, name in zip(numbers, classes, strict=True))
-            + "  \nWhich images are pinned is a setting of a new run.",
+        state.check_link(state.PINNED, pinned.names, "pinned image")
+        state.keep_valid(state.PINNED, pinned.names)
+        image = st.segmented_control(
+            "Pinned image", pinned.names, default=pinned.names[0], required=True, key=state.PINNED, bind="query-params",
+            help="  \n".join(f"**{pin}**: {name}" for pin, name in zip(pinned.names, classes, strict=True))
+            + "  \nNumbers are those of test images. Which images are pinned is a setting of a new run.",
         )  # fmt: skip
-        return numbers.index(number), pick_layer(), pick_scale()
+        return pinned.names.index(image), pick_layer(), pick_scale()
 
 
 def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: str, scale: ColorScale, is_live: bool,
@@ -57,6 +56,7 @@ def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: st
 
 
 st.title("Time machine")
+st.markdown("The network at every epoch of its training: one slider moves filters, feature maps, answers and mistakes.")
 run = run_picker(lambda run: bool(snapshot_epochs(run)), "No run has snapshots yet; a new run takes one at each epoch.")
 if run is None:
     st.stop()

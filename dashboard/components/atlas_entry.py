@@ -5,7 +5,7 @@ import time
 import numpy as np
 import streamlit as st
 
-from core.errors import CoreError
+from core.errors import CoreError, DataMissingError
 from core.follow import duration
 from core.inspection.atlas import Atlas
 from core.runs.checkpoints import Checkpoint
@@ -68,6 +68,9 @@ def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> 
     numbers = [int(image) for image in entry.top_images[channel] if image >= 0]
     try:
         sheet = surveys.patches(checkpoint, atlas, layer, channel)
+    except DataMissingError as error:
+        st.caption(f"On test images {', '.join(map(str, numbers))} it responds most. {error}")
+        return
     except CoreError as error:
         error_box(error)
         return

@@ -11,6 +11,7 @@ from PIL import Image
 from core.data.images import ImageSet
 from core.history import Group
 from dashboard import state
+from dashboard.components.judged import Judged
 from dashboard.components.mosaic import mosaic, picked_channel
 
 PER_PAGE = 48
@@ -47,37 +48,46 @@ def page_of(positions: np.ndarray) -> np.ndarray:
     return positions[(page - 1) * PER_PAGE : page * PER_PAGE]
 
 
-def pictures_of(images: ImageSet, positions: np.ndarray) -> np.ndarray:
-    """uint8, N x S x S x 3."""
-    found = [images.image(int(position)) for position in positions]
-    return np.stack(found) if found else np.zeros((0, images.image_size, images.image_size, 3), np.uint8)
-
-
 def gallery(
-    pictures: np.ndarray,
+    judged: Judged,
     positions: np.ndarray,
     captions: Sequence[str],
     *,
     selected: int,
-    chooses: str,
-    noun: str,
     alt: str,
+    correct: np.ndarray | None = None,
 ) -> None:
-    """Draw `pictures` (uint8, N x H x W x 3); a click sets the session's `chooses` to the position of the picture."""
-    if not len(pictures):
+    """Draw the images at `positions`; a click chooses one. Where they can't be had, their numbers.
+
+    correct: whether each was classified correctly after each epoch, bool, N x E; drawn as a strip below it.
+    """
+    numbers = positions.tolist()
+    if not numbers:
         st.caption("No image is among them.")
         return
-    numbers = positions.tolist()
+    if judged.images is None:
+        listed = ", ".join(map(str, numbers))
+        st.caption(f"Without the pictures, enter one of these numbers to see what the network said: {listed}")
+        return
+    pictures = _pictures(judged.images, positions)
+    if correct is not None:
+        st.caption("The strip under each image: a field an epoch, green where it was correct, orange where it was not.")
+        pictures = _with_strips(pictures, correct)
     with st.container(height=_HEIGHT):
         mosaic(
             _png(pictures), num_channels=len(pictures), tile_width=pictures.shape[2], tile_height=pictures.shape[1],
             columns=_COLUMNS, channel_ids=numbers, selected=selected if selected in numbers else None,
-            captions=captions, noun=noun, key=state.GALLERY, alt=alt,
-            on_select=lambda: state.choose(chooses, picked_channel(state.GALLERY)),
+            captions=captions, noun=f"{judged.name} image", key=state.GALLERY, alt=alt,
+            on_select=lambda: state.choose(judged.key, picked_channel(state.GALLERY)),
         )  # fmt: skip
 
 
-def with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
+def _pictures(images: ImageSet, positions: np.ndarray) -> np.ndarray:
+    """uint8, N x S x S x 3."""
+    return np.stack([images.image(int(position)) for position in positions])
+
+
+def _with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
     """The pictures enlarged, with a strip below: from left to right the epochs, green where correct, else red.
 
     pictures: uint8, N x S x S x 3. correct: bool, N x E. Returns uint8, N x H x W x 3.

@@ -9,6 +9,7 @@ from core.data.uploads import decode_image
 from core.errors import CoreError, DataMissingError, ImageError
 from core.runs.snapshots import MAX_PINNED
 from dashboard import cache, state
+from dashboard.components.missing_images import missing_images
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
 from dashboard.markdown import plain
@@ -40,7 +41,7 @@ def _pick(config: TrainConfig, several: bool) -> list[Chosen]:
             except CoreError as error:
                 problem = error
     if source == _TEST:
-        return _without_test_set(problem)
+        return _without_test_set(config, problem)
     if source == _CAMERA:
         shot = st.camera_input("Take a picture", key=state.CAMERA, label_visibility="collapsed")
         return _decode([(shot.name, shot.getvalue())] if shot else [], "Allow the camera, then take a picture.")
@@ -89,12 +90,11 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
     return [Chosen(title, Image.fromarray(images.image(int(index))), images.label(int(index)), int(index))]
 
 
-def _without_test_set(problem: CoreError) -> list[Chosen]:
+def _without_test_set(config: TrainConfig, problem: CoreError) -> list[Chosen]:
     """A photograph to go on with where the test set was never here; where it is gone or damaged, the problem."""
+    missing_images(config, problem, "Until then, here is a photograph of a cat.")
     if not isinstance(problem, DataMissingError):
-        error_box(problem)
         return []
-    st.info(f"{problem} Until then, here is a photograph of a cat.", icon=":material/photo:")
     return [Chosen("example photograph", example_image(), EXAMPLE_LABEL)]
 
 

@@ -26,8 +26,7 @@ def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str
     picture = picture.resize((picture.width * 7, picture.height * 7), Image.Resampling.NEAREST)
     said = snapshot.pinned_probabilities[image]
     left, right = st.columns([1, 2], vertical_alignment="center")
-    caption = f"{plain(truth)}, test image {pinned.numbers[image]:,}"
-    left.image(picture, caption=caption, alt=f"The pinned image: {truth}")
+    left.image(picture, caption=f"{plain(truth)}, {pinned.about(image)}", alt=f"The pinned image: {truth}")
     right.html(probability_rows(said, names, truth))
 
 

@@ -1,8 +1,10 @@
-"""What to say of a run that came with the project."""
+"""What to say of a run that was packed to travel, such as the one that comes with the project."""
 
 import streamlit as st
 
 from core.runs.run import Run
+from core.runs.snapshots import snapshot_epochs
+from dashboard import state
 from dashboard.components.status import source_name
 
 
@@ -12,9 +14,15 @@ def packed_run(run: Run) -> None:
     more = f" More about it: `{run.path.parent.name}/{run.path.name}/{card.name}`." if card.is_file() else ""
     st.markdown("#### A trained network to start with")
     st.markdown(
-        f"It comes with the project and was trained on {source_name(run)}. The curves show that training; the weights "
+        f"It was trained on {source_name(run)}, then packed to travel. The curves show that training; the weights "
         f"are a compact copy of its best.{more}"
     )
+    pages = [("predict", "Let it predict", "image_search"), ("feature_maps", "Look inside it", "grid_view")]
+    if snapshot_epochs(run):
+        pages.append(("time_machine", "See it learn", "history"))
     with st.container(horizontal=True):
-        st.page_link("app_pages/predict.py", label="Let it predict", icon=":material/image_search:", width="content")
-        st.page_link("app_pages/feature_maps.py", label="Look inside it", icon=":material/grid_view:", width="content")
+        for page, label, icon in pages:
+            st.page_link(
+                f"app_pages/{page}.py", label=label, icon=f":material/{icon}:", width="content",
+                query_params={state.RUN: run.id},
+            )  # fmt: skip

@@ -51,7 +51,7 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
 def about(checkpoint: Checkpoint) -> str:
     run = checkpoint.run
     weights = f"weights after step {checkpoint.step:,}" if checkpoint.step else "untrained weights, saved before step 1"
-    origin = "Shipped with the project" if run.is_packed else f"Run {run.state.value}"
+    origin = "Packed run" if run.is_packed else f"Run {run.state.value}"
     words = [origin, data_name(run), weights]
     if checkpoint.val_accuracy is not None:
         words.append(f"validation accuracy {checkpoint.val_accuracy:.1%}")

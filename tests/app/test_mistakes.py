@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
 from core.data.sources import load_data
+from core.errors import DataError, DataMissingError
 from core.outcomes import Outcomes
 from core.runs.checkpoints import find_checkpoint
 from core.runs.snapshots import Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
@@ -129,7 +130,7 @@ def test_validation_images_are_judged_as_after_the_checkpoints_epoch(mistakes, r
     at = mistakes(set="validation", val_image="3")
     assert not at.exception
     epoch = find_checkpoint(run).epoch
-    assert f"After epoch {epoch} the network judged the 6 validation images" in said(at)
+    assert f"After epoch {epoch} the network judged 6 validation images" in said(at)
     wrong = [i for i, signs in enumerate(CORRECT) if signs[epoch - 1] == "."]
     assert sorted(component(at, "mosaic")["ids"]) == wrong
     assert "Never correct · forgotten 0 times" in said(at)
@@ -187,10 +188,68 @@ def test_images_that_are_gone_are_said(open_page, write_run, runs_dir, trained_r
     assert "nowhere" in at.error[0].value
 
 
+def test_what_was_kept_is_shown_without_the_images(mistakes, run, monkeypatch, said):
+    def gone(*_args, **_kwargs):
+        raise DataMissingError("CIFAR-10 is not on this computer yet: start a run.")
+
+    st.cache_resource.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("dashboard.cache.load_test_images", gone)
+        at = mistakes(true="star", predicted="cross", image="4")
+        assert not at.exception
+        assert not at.error
+        assert at.info[0].value.startswith("CIFAR-10 is not on this computer yet")
+        assert component(at, "confusion")["counts"] == [[1, 1, 0], [1, 1, 0], [0, 1, 1]]
+        assert component(at, "mosaic") is None
+        assert "enter one of these numbers to see what the network said: 4" in said(at)
+        assert "Loss 3.91 nats: it gave star a probability of 2.0%." in said(at)
+        assert [chart for chart in at.get("plotly_chart") if "judged" in chart.proto.id]
+        assert not at.image
+        at = mistakes(view="learnt and forgotten", group="never learnt", val_image="3")
+        assert not at.exception
+        assert len(at.get("plotly_chart")) == 3, "the shares; the answer and the course of the image"
+        assert "The strip under each image" not in said(at)
+        patch.setattr("dashboard.components.missing_images.fetch_images", lambda *_, **__: patch.undo())
+        at.button(key="fetch_images").click().run()
+    assert not at.exception
+    assert component(at, "mosaic")["ids"] == [3]
+
+
+def test_a_download_that_fails_or_is_cancelled_says_so(mistakes, run, monkeypatch, said):
+    def gone(*_args, **_kwargs):
+        raise DataMissingError("CIFAR-10 is not on this computer yet: start a run.")
+
+    def refused(_config, *, data_dir, progress):
+        progress(0, 0, "Downloading CIFAR-10: connecting")
+        progress(10, 20, "Downloading CIFAR-10")
+        raise DataError("CIFAR-10 could not be downloaded: no route.")
+
+    def cancelled(_config, *, data_dir, progress):
+        progress(10, 20, "Downloading CIFAR-10")
+        raise StopException  # what Streamlit raises out of drawing the bar when somebody clicks
+
+    st.cache_resource.clear()
+    monkeypatch.setattr("dashboard.cache.load_test_images", gone)
+    at = mistakes()
+    monkeypatch.setattr("dashboard.components.missing_images.fetch_images", cancelled)
+    at.button(key="fetch_images").click().run()
+    assert not at.exception
+    assert "Stay on this page" in said(at)
+    at.button(key="cancel_fetch").click().run()
+    assert not at.exception
+    assert not at.error
+    assert "Stay on this page" not in said(at)
+    monkeypatch.setattr("dashboard.components.missing_images.fetch_images", refused)
+    at.button(key="fetch_images").click().run()
+    assert not at.exception
+    assert at.error[0].value == "CIFAR-10 could not be downloaded: no route."
+    assert "Stay on this page" not in said(at)
+
+
 def test_a_real_training_can_be_followed(open_page, trained_run, said):
     at = open_page(trained_run.path.parent, "mistakes", view="learnt and forgotten", group="unstable")
     assert not at.exception
-    assert "After epoch 2 the network judged the 6 validation images" in said(at)
+    assert "After epoch 2 the network judged 6 validation images" in said(at)
 
 
 def test_validation_images_that_changed_since_the_run_are_not_shown_under_its_labels(mistakes, run):
@@ -203,8 +262,9 @@ def test_validation_images_that_changed_since_the_run_are_not_shown_under_its_la
         st.cache_resource.clear()
         at = mistakes(set="validation", val_image="0")
         assert not at.exception
-        assert "its images have changed since" in at.error[0].value
-        assert component(at, "confusion") is None
+        assert "are not those that the epochs of this run were judged on" in at.info[0].value
+        assert component(at, "mosaic") is None
+        assert not at.image
 
 
 def test_links_to_other_pages_explain_with_the_same_network(mistakes):

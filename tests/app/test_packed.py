@@ -5,7 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+from core.data.sources import load_test_images
+from core.runs.checkpoints import find_checkpoint
 from core.runs.run import Run
+from core.survey import survey
 
 END = {"state": "stopped", "reason": ""}
 
@@ -25,9 +28,9 @@ def test_the_first_visit_shows_the_form_and_below_it_the_shipped_run(open_page, 
     assert "the first run takes about a minute" in said(at)
     assert not at.button(key="start").disabled, "the form is open"
     assert "A trained network to start with" in said(at)
-    assert "trained on CIFAR-10." in said(at)
+    assert "trained on CIFAR-10, then packed to travel." in said(at)
     assert "`runs/shipped/README.md`" in said(at)
-    assert [link.label for link in at.page_link] == ["Let it predict", "Look inside it"]
+    assert [link.label for link in at.page_link] == ["Let it predict", "Look inside it", "See it learn"]
     assert "**shipped**" in said(at)
     assert [chart.proto.component_name for chart in at.get("bidi_component")] == ["alexnet_live_chart"]
     assert "Classes after epoch 2" in said(at)
@@ -55,7 +58,7 @@ def test_the_users_own_run_comes_first_and_the_shipped_one_stays_in_reach(
         assert at.selectbox(key="run").value == "mine"
         at.selectbox(key="run").set_value("shipped").run()
         assert not at.exception
-        assert "Shipped with the project · CIFAR-10, " in said(at)
+        assert "Packed run · CIFAR-10, " in said(at)
 
 
 @pytest.mark.parametrize("page", ["predict", "feature_maps"])
@@ -71,9 +74,27 @@ def test_without_the_test_set_a_photograph_is_shown(open_page, packed_run, page)
         assert "it is cat" in at.markdown[0].value, "its class is known"
     else:
         assert len(at.get("bidi_component")) == 2, "the mosaic, and the map over the photograph"
+    assert at.button(key="fetch_images").label == "Download CIFAR-10 now (170 MB)"
     at.segmented_control(key="from").set_value("Upload").run()
     assert not at.exception
     assert "Choose a picture of your own" in at.info[0].value
+
+
+def test_what_was_surveyed_travels_along(open_page, shipped, trained_run, data_dir, said):
+    """Who has no test images sees the mistakes and the atlas all the same."""
+    images = load_test_images(trained_run.config, data_dir=data_dir)
+    outcomes, atlas = survey(find_checkpoint(shipped), images)
+    at = open_page(shipped.path.parent, "mistakes")
+    assert not at.exception
+    assert not at.error
+    assert f"judged 6 test images, which training never saw: **{outcomes.accuracy:.1%} correct**" in said(at)
+    assert at.info[0].value.endswith("Until then, its answers are shown without the pictures.")
+    channel = int(atlas.layers["conv1"].active.argmax())
+    at = open_page(shipped.path.parent, "feature_maps", layer="conv1", channel=str(channel))
+    assert not at.exception
+    assert not at.error
+    assert "On all 6 test images" in said(at)
+    assert "it responds most. CIFAR-10 is not on this computer yet" in said(at)
 
 
 def test_looking_writes_nothing(open_page, packed_run):

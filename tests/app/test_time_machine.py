@@ -67,6 +67,16 @@ def test_a_link_chooses_epoch_image_layer_and_channel(machine, trained_run, said
     assert "Channel 200 of conv2 over time" in said(at)
 
 
+def test_a_shipped_run_has_one_too_with_the_photograph(open_page, packed_run, said):
+    at = open_page(packed_run.path.parent, "time_machine", pinned="photo")
+    assert not at.exception
+    assert not at.warning
+    assert at.segmented_control(key="pinned").options == ["photo"]
+    assert any(caption.endswith(", the photo") for image in at.image for caption in image.captions)
+    assert at.select_slider(key="epoch").value == 2
+    assert maps_of(at)["ids"] == list(range(96))
+
+
 def test_a_stale_link_is_said(machine, said):
     at = machine(epoch="77", pinned="x", layer="conv9", channel="9999")
     assert not at.exception

@@ -80,7 +80,7 @@ def test_every_kind_is_written_and_described(export: Export, capsys: pytest.Capt
         ("npz", ["--test-image", "6"], "x", "There is no test image 6: the test set has 0 to 5."),
         ("npz", ["--test-image", "-1"], "x", "There is no test image -1"),
         ("animation", [], "x.mp4", "x.mp4 is neither a .gif nor a .webp"),
-        ("animation", ["--pinned", "99"], "x.gif", "pinned, not 99."),
+        ("animation", ["--pinned", "99"], "x.gif", "pinned, not '99'."),
         ("csv", [], ".", ". is a folder: give the name of a file in it."),
         ("csv", [], "nowhere/x.csv", "nowhere/x.csv can't be used: No such file or directory."),
         ("csv", [], "x" * 300, "can't be used: File name too long."),

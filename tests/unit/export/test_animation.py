@@ -64,13 +64,13 @@ def _say(run: Run, epoch: int, prediction: int) -> None:
 
 
 def test_another_pinned_image_is_another_film(trained_run: Run, tmp_path: Path) -> None:
-    numbers = read_pinned(trained_run).numbers.tolist()
-    for number in numbers[:2]:
-        export_animation(trained_run, tmp_path / f"{number}.gif", pinned=number)
-    first, second = ((tmp_path / f"{number}.gif").read_bytes() for number in numbers[:2])
+    names = read_pinned(trained_run).names
+    for name in names[:2]:
+        export_animation(trained_run, tmp_path / f"{name}.gif", pinned=name)
+    first, second = ((tmp_path / f"{name}.gif").read_bytes() for name in names[:2])
     assert first != second
-    with pytest.raises(ExportError, match=f"has the test images {numbers[0]}, .* pinned, not 77"):
-        export_animation(trained_run, tmp_path / "x.gif", pinned=77)
+    with pytest.raises(ExportError, match=f"has the images {names[0]}, .* pinned, not '77'"):
+        export_animation(trained_run, tmp_path / "x.gif", pinned="77")
 
 
 def test_without_snapshots_there_is_nothing_to_animate(runs_dir: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from core.model import CONV_LAYERS, AlexNet, InputSpec
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state, save_checkpoint
 from core.runs.compact import compact, expand
 from core.runs.metrics import MetricsReader, encode
-from core.runs.pack import PACKED_IMAGES, pack
+from core.runs.pack import pack
 from core.runs.run import Run, RunState, create_run, list_runs
 from core.runs.snapshots import read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
 from core.runs.writer import RunWriter
@@ -147,23 +147,27 @@ def test_its_record_is_that_of_the_training(packed_run: Run, trained_run: Run) -
     assert after.damaged == 0
 
 
-def test_every_epoch_is_kept_with_the_maps_of_the_first_pinned_image(packed_run: Run, trained_run: Run) -> None:
+def test_every_epoch_is_kept_with_the_maps_of_the_photograph_alone(packed_run: Run, trained_run: Run) -> None:
     assert snapshot_epochs(packed_run) == snapshot_epochs(trained_run) == (0, 1, 2)
     pinned, whole = read_pinned(packed_run), read_pinned(trained_run)
-    assert (len(pinned.images), len(whole.images)) == (PACKED_IMAGES, 3)
-    np.testing.assert_array_equal(pinned.images, whole.images[:PACKED_IMAGES])
+    assert (pinned.names, len(pinned.images), len(whole.images)) == (("photo",), 1, 3)
+    np.testing.assert_array_equal(pinned.images, whole.images[:1])
     np.testing.assert_array_equal(pinned.val_labels, whole.val_labels)
     for epoch in (0, 2):
         for name, value in vars(read_snapshot(packed_run, epoch)).items():
             expected = getattr(read_snapshot(trained_run, epoch), name)
-            np.testing.assert_array_equal(
-                value, expected[:PACKED_IMAGES] if name == "pinned_probabilities" else expected
-            )
+            np.testing.assert_array_equal(value, expected[:1] if name == "pinned_probabilities" else expected)
         for layer in CONV_LAYERS:
             values = read_snapshot_maps(packed_run, epoch, layer, 0)
             np.testing.assert_array_equal(values, read_snapshot_maps(trained_run, epoch, layer, 0))
     with pytest.raises(RunError):
-        read_snapshot_maps(packed_run, 2, "conv1", PACKED_IMAGES)
+        read_snapshot_maps(packed_run, 2, "conv1", 1)
+
+
+def test_no_image_of_the_data_travels_along(trained_run: Run, tmp_path: Path) -> None:
+    assert "photo" not in read_pinned(trained_run).names
+    packed = pack(trained_run, tmp_path / "packed", rank=8, data_source="cifar10")
+    assert not (packed.path / "snapshots").exists()
 
 
 def test_one_checkpoint_is_both_best_and_last(packed_run: Run, trained_run: Run) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.data.example import example_image
 from core.data.sources import load_data
 from core.errors import ConfigError
 from core.evaluation import evaluate
@@ -68,6 +69,31 @@ def test_the_user_chooses_the_images(runs_dir: Path, data_dir: Path, tiny_config
     assert run.config.pinned_images == (4, 1)
 
 
+def test_the_photograph_of_the_project_is_pinned_like_a_test_image_of_its_class(
+    runs_dir: Path, data_dir: Path, tiny_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.snapshots.EXAMPLE_LABEL", "star")
+    run = jobs.start(tiny_config(pinned_images="4 photo", num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    pinned = read_pinned(run)
+    assert pinned.names == ("4", "photo")
+    assert [pinned.about(position) for position in (0, 1)] == ["test image 4", "the photo"]
+    assert run.data["class_names"][pinned.labels[1]] == "star"
+    model = load_model(run, "last")
+    (expected,) = predict(model, [example_image()])
+    np.testing.assert_allclose(read_snapshot(run, 1).pinned_probabilities[1], expected.probabilities, atol=1e-5)
+    exact = feature_maps(model, example_image(), "conv3", "relu").values
+    step = exact.reshape(len(exact), -1).max(1) / 510
+    assert (np.abs(exact - read_snapshot_maps(run, 1, "conv3", 1)) <= step[:, None, None] + 1e-4).all()
+
+
+def test_the_photograph_needs_data_with_its_class(runs_dir: Path, data_dir: Path, tiny_config) -> None:
+    run = jobs.start(tiny_config(pinned_images="photo"), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    assert run.state is RunState.FAILED
+    assert run.end["reason"].startswith("pinned_images: the photo shows a cat, which is no class of this data")
+
+
 def test_a_number_beyond_the_test_set_is_said(runs_dir: Path, data_dir: Path, tiny_config) -> None:
     run = jobs.start(tiny_config(pinned_images=(0, 99)), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
@@ -75,7 +101,7 @@ def test_a_number_beyond_the_test_set_is_said(runs_dir: Path, data_dir: Path, ti
     assert run.end["reason"] == "pinned_images: there is no test image 99; the test set has 0 to 5."
 
 
-@pytest.mark.parametrize("bad", ["1, x", "-3", "1 2 3 4 5 6 7 8 9"])
+@pytest.mark.parametrize("bad", ["1, x", "-3", "-1", "photo photo", "1 2 3 4 5 6 7 8 9"])
 def test_what_is_no_list_of_numbers_is_refused(tiny_config, bad: str) -> None:
     with pytest.raises(ConfigError, match="pinned_images"):
         tiny_config(pinned_images=bad)

@@ -1,0 +1,58 @@
+"""python -m core survey: what takes minutes to find out of a checkpoint, kept beside its weights for the dashboard."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from core.arguments import add_checkpoint_flags, with_images
+from core.data.images import ImageSet, Progress, no_progress
+from core.data.sources import load_test_images
+from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
+from core.outcomes import OUTCOMES_FILE, Outcomes, judge
+from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
+from core.runs.run import load_run
+
+HELP = "Judge all test images and look at every channel on them ahead of the dashboard: some minutes."
+_out = Console(highlight=False, markup=False)
+
+
+def survey(checkpoint: Checkpoint, images: ImageSet, progress: Progress = no_progress) -> tuple[Outcomes, Atlas]:
+    """What `checkpoint` says of the test images, and what its channels do on them; both are kept.
+
+    Raises CoreError as judge and compute_atlas do, OSError where they can't be kept.
+    """
+    model, count = open_model(checkpoint), len(images)
+    outcomes = judge(model, images, lambda done: progress(done, count, f"Judged {done:,} of {count:,} images"))
+    outcomes.save(checkpoint.derived(OUTCOMES_FILE))
+    atlas = compute_atlas(model, images, lambda done: progress(done, count, f"Channels on {done:,} of {count:,}"))
+    atlas.save(checkpoint.derived(ATLAS_FILE))
+    return outcomes, atlas
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint_flags(parser)
+    parser.add_argument(
+        "--data-dir", type=Path, default=None, help="a folder to take for the run's data, where that lies elsewhere now"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    taken = load_run(options.runs_dir, options.run_id)
+    checkpoint = find_checkpoint(taken, options.which)
+    data_dir = Path(os.environ.get("ALEXNET_DATA_DIR", "data"))
+    images = load_test_images(with_images(taken.config, options), data_dir=data_dir)
+    with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
+        outcomes, atlas = survey(checkpoint, images, lambda _done, _total, message: status.update(message))
+    dead = sum(int(layer.dead.sum()) for layer in atlas.layers.values())
+    folder = checkpoint.derived(ATLAS_FILE).parent
+    if options.json:
+        found = {"num_images": len(images), "accuracy": outcomes.accuracy, "dead_channels": dead}
+        print(json.dumps({"output": str(folder)} | found))
+    else:
+        _out.print(f"{len(images):,} images, accuracy {outcomes.accuracy:.2%}, {dead} dead channels; kept in {folder}")
+    return 0
