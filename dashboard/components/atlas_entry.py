@@ -69,7 +69,7 @@ def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> 
     try:
         sheet = surveys.patches(checkpoint, atlas, layer, channel)
     except DataMissingError as error:
-        st.caption(f"On test images {', '.join(map(str, numbers))} it responds most. {error}")
+        st.caption(f"The {len(numbers)} patches that it responds to most are of test images that aren't here. {error}")
         return
     except CoreError as error:
         error_box(error)

@@ -94,7 +94,7 @@ def test_what_was_surveyed_travels_along(open_page, shipped, trained_run, data_d
     assert not at.exception
     assert not at.error
     assert "On all 6 test images" in said(at)
-    assert "it responds most. CIFAR-10 is not on this computer yet" in said(at)
+    assert "are of test images that aren't here. CIFAR-10 is not on this computer yet" in said(at)
 
 
 def test_looking_writes_nothing(open_page, packed_run):
