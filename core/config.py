@@ -80,7 +80,7 @@ class TrainConfig(BaseModel):
     progressive: bool = Field(
         False,
         description="Train on smaller inputs first, which is faster: 131 pixels for 62 % of the steps, 179 for 24 %, "
-        "then 227.",
+        "then 227. Validation sees 227 all the time, so its accuracy leaps when the inputs grow.",
     )
     average_decay: Annotated[float, Ge(0), Lt(1)] = Field(
         0.0, description="Judge and save a running average of the weights that keeps this share a step; 0 = off."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,22 +75,37 @@ def test_a_stop_and_a_resume_go_on_with_the_same_weights(
     np.testing.assert_allclose(losses(run), losses(whole), rtol=1e-3)  # convolutions on CUDA may add in any order
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"num_epochs": 4}, 12 - 3),
+        ({"num_epochs": 4, "batch_size": 5}, 8 - 3),  # the third batch of an epoch has 2 images, and is not recorded
+        ({"num_epochs": 4, "cutmix": 0.5}, 11 - 3),  # the last step mixes no more: the first of another kind
+        ({"num_epochs": 6, "progressive": True}, (12 - 3) + (4 - 3)),  # 12, 4 and 2 steps at the three sizes
+    ],
+    ids=["plain", "partial batch", "cutmix", "two sizes"],
+)
 def test_recorded_steps_are_the_steps_themselves(
-    runs_dir: Path, data_dir: Path, tiny_config: Callable[..., TrainConfig], monkeypatch: pytest.MonkeyPatch
+    runs_dir: Path,
+    data_dir: Path,
+    tiny_config: Callable[..., TrainConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    expected: int,
 ) -> None:
     """Dropout and augmentation are on: a replay must draw what the step would."""
-    config = tiny_config(device="cuda", precision="float32", num_epochs=4)
+    config = tiny_config(device="cuda", precision="float32", **settings)
     replays: list[int] = []
     replay = torch.cuda.CUDAGraph.replay
     monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: replays.append(1) or replay(graph))
     recorded = jobs.start(config, runs_dir=runs_dir, data_dir=data_dir, run_id="recorded")
     assert jobs.wait(200)
     assert recorded.state is RunState.FINISHED, recorded.end
-    assert len(replays) == 12 - graph._WARM_UP_STEPS
+    assert len(replays) == expected
     monkeypatch.setattr(graph, "_WARM_UP_STEPS", 1000)
     eager = jobs.start(config, runs_dir=runs_dir, data_dir=data_dir, run_id="eager")
     assert jobs.wait(200)
-    assert len(replays) == 12 - 3
+    assert len(replays) == expected, "none of the second run"
     np.testing.assert_allclose(losses(recorded), losses(eager), rtol=1e-3)
 
 
