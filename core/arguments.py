@@ -74,6 +74,8 @@ def _metavar(annotation: Any) -> str:
     """What a flag takes: the choices of a Literal, or the name of a type."""
     if get_origin(annotation) in (Union, types.UnionType):
         return _metavar(next(part for part in get_args(annotation) if part is not type(None)))
+    if get_origin(annotation) is tuple:
+        return "LIST"
     if get_args(annotation) and all(isinstance(choice, str) for choice in get_args(annotation)):
         return "{" + ",".join(get_args(annotation)) + "}"
     base = get_args(annotation)[0] if get_args(annotation) else annotation
