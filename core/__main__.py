@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import threading
@@ -23,8 +22,8 @@ from core.arguments import (
     add_checkpoint_flags,
     add_config_flags,
     add_features_flags,
-    add_images_flag,
     add_pack_flags,
+    data_dir,
     with_images,
 )
 from core.bench import command as bench
@@ -44,7 +43,7 @@ from core.runs.snapshots import snapshot_epochs
 from core.training import distributed, jobs
 from core.training.device import pick_device
 
-_DATA_DIR = Path(os.environ.get("ALEXNET_DATA_DIR", "data"))
+_DATA_DIR = data_dir()
 _out = Console(highlight=False, markup=False)
 
 
@@ -220,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
 
     test = command("evaluate", _evaluate, "Accuracy of a checkpoint, over all and per class.")
     add_checkpoint_flags(test)
-    add_images_flag(test)
+    test.add_argument("--data-dir", type=Path, default=None, help="a folder of images instead of the run's own")
     test.add_argument("--split", choices=("test", "val", "train"), default="test", help="which images (default: test)")
     test.add_argument(
         "--views", choices=get_args(Views), default="plain",

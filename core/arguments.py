@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import types
 from pathlib import Path
 from typing import Any, NoReturn, Union, get_args, get_origin
@@ -25,8 +26,9 @@ def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--which", choices=("best", "last"), default="best", help="its checkpoint (default: best)")
 
 
-def add_images_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data-dir", type=Path, default=None, help="a folder of images instead of the run's own")
+def data_dir() -> Path:
+    """Where data sets and caches are kept: ALEXNET_DATA_DIR, or data/."""
+    return Path(os.environ.get("ALEXNET_DATA_DIR", "data"))
 
 
 def with_images(config: TrainConfig, options: argparse.Namespace) -> TrainConfig:

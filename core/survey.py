@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 from rich.console import Console
 
-from core.arguments import add_checkpoint_flags, with_images
+from core.arguments import add_checkpoint_flags, data_dir, with_images
 from core.data.images import ImageSet, Progress, no_progress
 from core.data.sources import load_test_images
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
@@ -44,8 +43,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     taken = load_run(options.runs_dir, options.run_id)
     checkpoint = find_checkpoint(taken, options.which)
-    data_dir = Path(os.environ.get("ALEXNET_DATA_DIR", "data"))
-    images = load_test_images(with_images(taken.config, options), data_dir=data_dir)
+    images = load_test_images(with_images(taken.config, options), data_dir=data_dir())
     with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
         outcomes, atlas = survey(checkpoint, images, lambda _done, _total, message: status.update(message))
     dead = sum(int(layer.dead.sum()) for layer in atlas.layers.values())

@@ -58,6 +58,11 @@ def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
     return found
 
 
+def keeps_others(checkpoint: Checkpoint) -> bool:
+    """Whether what is kept, if outcomes() finds nothing, is of other test images than those on this computer."""
+    return checkpoint.derived(OUTCOMES_FILE).exists()
+
+
 def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
     """Ask it, which may take minutes. Raises CoreError."""
     _keep(checkpoint, OUTCOMES_FILE, judge(network(checkpoint), test_images(checkpoint.run.config), on_batch))
@@ -73,11 +78,6 @@ def _recall(checkpoint: Checkpoint, file: str, load: Callable[[Path], Atlas | Ou
             return None
         place["found"] = found
     return found
-
-
-def keeps_others(checkpoint: Checkpoint) -> bool:
-    """Whether what is kept, if outcomes() finds nothing, is of other test images than those on this computer."""
-    return checkpoint.derived(OUTCOMES_FILE).exists()
 
 
 def _is_of_test_images(found: Atlas | Outcomes, checkpoint: Checkpoint) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ from typing import Any, get_args
 from PIL import Image
 from rich.console import Console
 
-from core.arguments import add_checkpoint_flags
+from core.arguments import add_checkpoint_flags, data_dir
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.data.uploads import open_image
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     given = {name: vars(options)[name] for names in CHOICES.values() for name in names if name in vars(options)}
     taken = load_run(options.runs_dir, options.run_id)
     checkpoint = find_checkpoint(taken, options.which) if kind in OF_WEIGHTS else None
-    images = partial(load_test_images, taken.config, data_dir=Path(os.environ.get("ALEXNET_DATA_DIR", "data")))
+    images = partial(load_test_images, taken.config, data_dir=data_dir())
     request = Request(kind, taken, checkpoint, options.which, **given)
     _refuse_idle_flags(request, given)
     request = _with_picture(request, images)

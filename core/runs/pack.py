@@ -97,7 +97,8 @@ def _write_snapshots(run: Run, packed: Run) -> None:
 
     None where the photograph was not pinned. The maps of all pinned images would outweigh the network besides.
     """
-    if not snapshot_epochs(run):
+    epochs = snapshot_epochs(run)
+    if not epochs:
         return
     pinned = read_pinned(run)
     if PHOTO not in pinned.numbers:
@@ -105,7 +106,7 @@ def _write_snapshots(run: Run, packed: Run) -> None:
     at = int(np.flatnonzero(pinned.numbers == PHOTO)[0])
     only = slice(at, at + 1)
     write_pinned(packed, Pinned(pinned.images[only], pinned.numbers[only], pinned.labels[only], pinned.val_labels))
-    for epoch in snapshot_epochs(run):
+    for epoch in epochs:
         snapshot = read_snapshot(run, epoch)
         maps = {}
         for layer in CONV_LAYERS:

@@ -52,9 +52,10 @@ def _details(checkpoint: Checkpoint, judged: Judged, index: int, truth: str, gue
     share = float(outcomes.probabilities[index, outcomes.labels[index]])
     st.markdown(f"#### {judged.name.capitalize()} image {index:,}: {plain(truth)} {verdict}")
     st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {plain(truth)} a probability of {share:.1%}.")
-    pictures, bars = st.columns([3, 2]) if judged.images is not None else (st.container(), st.container())
-    with pictures:
-        if judged.images is not None:
+    bars = st.container()
+    if judged.images is not None:
+        pictures, bars = st.columns([3, 2])
+        with pictures:
             _picture(checkpoint, Chosen("", Image.fromarray(judged.images.image(index)), truth), outcomes, guess, truth)
             if judged.name == VALIDATION:
                 st.caption("Grad-CAM looks into the chosen checkpoint, the rest is as recorded after that epoch.")
