@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from core.data.augment import shifted
 from core.data.images import ImageSet
-from core.model.alexnet import AlexNet, normalize
+from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 
 _BATCH = 250
 
@@ -105,6 +105,6 @@ def _log_probabilities(model: AlexNet, images: torch.Tensor, views: Views) -> to
     found = []
     for shift, mirrored in _VIEWS[views]:
         view = shifted(images, shift, mirrored=mirrored) if shift or mirrored else images
-        pixels = normalize(view, model.input_spec).contiguous(memory_format=torch.channels_last)
-        found.append(model(pixels).float().log_softmax(1))
+        pixels = normalize(view, model.input_spec, None)
+        found.append(model(pixels, INPUT_SIZE).float().log_softmax(1))
     return torch.logsumexp(torch.stack(found), 0) - math.log(len(found)) if len(found) > 1 else found[0]

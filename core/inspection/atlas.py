@@ -13,7 +13,7 @@ import torch
 from core.data.images import ImageSet
 from core.errors import InspectionError
 from core.files import load_arrays, save_arrays
-from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
+from core.model.alexnet import CONV_LAYERS, INPUT_SIZE, AlexNet, normalize
 from core.prediction import evaluation_view
 
 ATLAS_FILE = "atlas.npz"  # for Checkpoint.derived: over the run's test images
@@ -103,8 +103,8 @@ def compute_atlas(model: AlexNet, images: ImageSet, on_batch: Callable[[int], No
     with torch.inference_mode():
         for start in range(0, len(images), _BATCH):
             labels = images.labels[start : start + _BATCH].to(device)
-            pixels = normalize(images.images[start : start + _BATCH].to(device), model.input_spec)
-            for name, maps in network.activations(pixels.contiguous(memory_format=torch.channels_last)):
+            pixels = normalize(images.images[start : start + _BATCH].to(device), model.input_spec, None)
+            for name, maps in network.activations(pixels, INPUT_SIZE):
                 if name in sums and not sums[name].add(maps, labels, start):
                     raise InspectionError(
                         f"The activations of {name} are not finite numbers: the training went astray; choose another "

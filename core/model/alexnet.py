@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from core.data.images import CIFAR10_CLASSES
 from core.model.lrn import local_response_norm
+from core.model.stretched_conv import stretch, stretched_conv
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 INPUT_SIZE = 227  # pixels
@@ -115,17 +116,18 @@ class AlexNet(nn.Module):
     def num_classes(self) -> int:
         return len(self.class_names)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, size: int | None = None) -> torch.Tensor:
         """Logits (N x num_classes) of normalised images (N x 3 x 227 x 227, floating point).
 
-        Smaller squares from 67 pixels on work too: training on them first is faster.
+        Smaller squares from 67 pixels on work too: training on them first is faster. size: stretch `x`, of any size,
+        to this one first; on a CPU faster than to do it before, since conv1 need not see the large images.
         """
-        return deque(self.activations(x), maxlen=1)[0][1]
+        return deque(self.activations(x, size), maxlen=1)[0][1]
 
-    def activations(self, x: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-        """Every layer's name and output, from conv1 to fc8, as they are computed."""
+    def activations(self, x: torch.Tensor, size: int | None = None) -> Iterator[tuple[str, torch.Tensor]]:
+        """Every layer's name and output, from conv1 to fc8, as they are computed; x and size as for forward."""
         for name, layer in self.named_children():
-            x = layer(x)
+            x = stretched_conv(x, self.conv1, size) if size and layer is self.conv1 else layer(x)
             yield name, x
 
     def initialize(self, generator: torch.Generator) -> None:
@@ -147,29 +149,17 @@ class AlexNet(nn.Module):
         self.dropout6.generator = self.dropout7.generator = generator
 
 
-def normalize(images: torch.Tensor, spec: InputSpec, size: int = INPUT_SIZE) -> torch.Tensor:
+def normalize(images: torch.Tensor, spec: InputSpec, size: int | None = INPUT_SIZE) -> torch.Tensor:
     """The network's input (float32, N x 3 x size x size) from pixels (uint8 or float, N x 3 x S x S, 0..255).
 
-    Bilinear, as `interpolate(mode="bilinear", align_corners=False)`, computed as two small matrix products.
+    size: to which they are stretched, bilinearly; None leaves them as large as they are.
     """
-    side = images.shape[-1]
     mean, std = (_per_channel(values, images.device) for values in (spec.mean, spec.std))
     x = images.float().sub_(mean).div_(std) if images.dtype == torch.uint8 else (images.float() - mean) / std
-    if side == size:
-        return x
-    stretch = _bilinear_matrix(side, size, images.device)
-    return stretch @ (x @ stretch.T)
+    return x if size is None else stretch(x, size)
 
 
 @cache  # a copy to a GPU in each step would make the step wait; a CUDA graph reads these as long as it lives
 @torch.inference_mode(False)  # else the first caller decides whether training may use it
 def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
     return torch.tensor(values, device=device).view(1, 3, 1, 1)
-
-
-@cache
-@torch.inference_mode(False)
-def _bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
-    """target x source: row i holds the weights of target pixel i, obtained from interpolate itself."""
-    identity = torch.eye(source, device=device)[None, None]
-    return functional.interpolate(identity, (target, source), mode="bilinear", align_corners=False)[0, 0]

@@ -47,9 +47,9 @@ def _compute(
     targets = labels
     if mixing:
         images, targets = cutmix(images, functional.one_hot(labels, state.model.num_classes), mixing, generator)
-    pixels = normalize(images, state.model.input_spec, size).contiguous(memory_format=torch.channels_last)
+    pixels = normalize(images, state.model.input_spec, None)
     with torch.autocast(state.device.type, state.precision, enabled=state.precision != torch.float32):
-        logits = state.network(pixels)
+        logits = state.network(pixels, size)
     loss = functional.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing, reduction="sum")
     correct = (logits.argmax(1) == labels).sum()
     count = torch.full_like(loss, len(labels))
