@@ -8,6 +8,7 @@ that of all together. Alone, everything here does nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from torch.nn.parallel import DistributedDataParallel
 from core.errors import ConfigError
 from core.runs.run import Run
 from core.runs.writer import RunWriter
+
+_FAILURE = "failure"
+_store: distributed.Store | None = None  # where the processes met; torchrun keeps it until all have ended
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ def is_launched() -> bool:
 
 def join() -> None:
     """Meet the other processes: gloo between CPUs, NCCL between GPUs. leave() afterwards."""
+    global _store
     if torch.cuda.is_available():
         local_rank, num_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
         if local_rank >= num_gpus:
@@ -88,7 +93,28 @@ def join() -> None:
                 "CUDA_VISIBLE_DEVICES to nothing to train on CPUs."
             )
         torch.cuda.set_device(local_rank)
-    distributed.init_process_group()
+    _store, rank, count = next(distributed.rendezvous("env://"))
+    distributed.init_process_group(store=_store, rank=rank, world_size=count)
+
+
+def report_failure(reason: str) -> None:
+    """Leave word of why this process ends, since the first would see a lost connection only.
+
+    As do the processes that this failure makes fail, so the first word counts.
+    """
+    peers = current()
+    with contextlib.suppress(RuntimeError):  # who keeps the word is gone as well
+        if _store is not None:
+            text = f"Another process (rank {peers.rank} of {peers.count}) failed: {reason}"
+            _store.compare_set(_FAILURE, "", text)
+
+
+def reported_failure() -> str | None:
+    """What another process has left with report_failure."""
+    with contextlib.suppress(RuntimeError):
+        if _store is not None and _store.check([_FAILURE]):
+            return _store.get(_FAILURE).decode("utf-8")
+    return None
 
 
 def leave() -> None:

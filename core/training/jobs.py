@@ -18,7 +18,7 @@ from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRe
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
 from core.training.device import device_name, pick_device, pick_precision, precision_name, release_memory
-from core.training.distributed import SilentWriter, current
+from core.training.distributed import SilentWriter, current, report_failure, reported_failure
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
@@ -60,8 +60,14 @@ def resume(run: Run, *, data_dir: Path) -> Run:
 def assist(runs_dir: Path, *, data_dir: Path) -> None:
     """Train together with the first process, which starts or resumes a run and tells here which; returns at its end."""
     run_id = current().tell(None)
-    if run_id is not None:  # else the first has said what is wrong
-        train(SilentWriter(load_run(runs_dir, run_id)), data_dir)
+    if run_id is None:  # the first has said what is wrong
+        return
+    run = load_run(runs_dir, run_id)
+    try:
+        train(SilentWriter(run), data_dir)
+    except Exception as error:
+        report_failure(_readable(error, run, "what it wrote to the terminal"))
+        raise
 
 
 def active() -> Run | None:
@@ -105,26 +111,36 @@ def _launch(run: Run, data_dir: Path) -> None:
 
 def _work(writer: RunWriter, data_dir: Path) -> None:
     with writer:
-        try:
-            writer.end(train(writer, data_dir), "")
-        except StopRequested as request:
-            writer.end(RunState.STOPPED, str(request))
-        except CoreError as error:
-            writer.end(RunState.FAILED, str(error))
-        except Exception as error:
-            writer.append_log(traceback.format_exc())
-            writer.end(RunState.FAILED, _readable(error, writer.run))
+        writer.end(*_outcome(writer, data_dir))
     release_memory()
 
 
-def _readable(error: Exception, run: Run) -> str:
+def _outcome(writer: RunWriter, data_dir: Path) -> tuple[RunState, str]:
+    """Train; how that ended, and why."""
+    try:
+        state, reason = train(writer, data_dir), ""
+    except StopRequested as request:
+        state, reason = RunState.STOPPED, str(request)
+    except CoreError as error:
+        return RunState.FAILED, str(error)
+    except Exception as error:
+        writer.append_log(traceback.format_exc())
+        state, reason = RunState.FAILED, _readable(error, writer.run, f"{writer.run.id}/run.log")
+    elsewhere = None if state is RunState.FINISHED else reported_failure()
+    return (RunState.FAILED, elsewhere) if elsewhere else (state, reason)
+
+
+def _readable(error: Exception, run: Run, log: str) -> str:
+    """What to say of any error. log: where its traceback is."""
+    if isinstance(error, CoreError):
+        return str(error)
     if isinstance(error, torch.OutOfMemoryError):
         size = run.config.batch_size
         return f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}."
     if isinstance(error, OSError | SafetensorError):
         cause = getattr(error, "strerror", None) or error
         return f"The run could not be written or read: {cause}. Free some space, then resume."
-    return f"{type(error).__name__}: {error}. The full traceback is in {run.id}/run.log."
+    return f"{type(error).__name__}: {error}. The full traceback is in {log}."
 
 
 def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]:

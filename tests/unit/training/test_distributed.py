@@ -27,11 +27,13 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def launch(runs_dir: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "core"]
+def launch(
+    runs_dir: Path, *arguments: str, program: tuple[str, ...] = ("-m", "core"), processes: int = 2
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *program]
     return subprocess.Popen(
         [*command, "train", "--runs-dir", str(runs_dir), *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
 
@@ -76,6 +78,45 @@ def test_a_stop_saves_once_and_ends_both(runs_dir: Path, wait_until: Wait) -> No
     run = load_run(runs_dir, "stopped")
     assert run.state is RunState.STOPPED, output
     assert find_checkpoint(run, "last").step == metrics(run).steps()["step"][-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("DataError", "The disk of this machine is gone"),
+        (
+            "ValueError",
+            "ValueError: The disk of this machine is gone. The full traceback is in what it wrote to the terminal.",
+        ),
+    ],
+)
+def test_the_run_tells_why_another_process_failed(runs_dir: Path, tmp_path: Path, error: str, reason: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"""
+import os, sys
+from core.__main__ import main
+from core.errors import DataError
+from core.training import loop
+
+def fail(*arguments, **settings):
+    raise {error}("The disk of this machine is gone")
+
+if os.environ["RANK"] == "1":
+    loop.training_step = fail
+sys.exit(main(sys.argv[1:]))
+""",
+        encoding="utf-8",
+    )
+    together = launch(runs_dir, *SETTINGS, "--run-id", "broken", program=(str(program),), processes=3)
+    output, _ = together.communicate(timeout=240)
+    assert together.returncode != 0
+    run = load_run(runs_dir, "broken")
+    assert run.state is RunState.FAILED, output
+    assert run.end is not None
+    assert run.end["reason"] == f"Another process (rank 1 of 3) failed: {reason}"
+    assert run.state.can_resume
 
 
 def test_shares_are_disjoint_and_whole() -> None:
