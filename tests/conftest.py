@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from core.config import TrainConfig, make_config
+from core.data.images import ImageSet
 from core.data.shapes import make_shapes
 from core.runs.pack import pack
 from core.runs.run import Run
@@ -25,6 +26,11 @@ _LONGEST_WAIT_SECONDS = 120.0
 
 ConfigFactory = Callable[..., TrainConfig]
 Wait = Callable[..., None]
+
+
+def class_counts(images: ImageSet) -> list[int]:
+    """How many images each class has, in the order of the class names."""
+    return [len(images.indices_of(name)) for name in images.class_names]
 
 
 def stop_training() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -124,8 +124,3 @@ def require_usable(name: str, images: ImageSet) -> None:
     """Raises DataError where `images` is too small to train or to judge on."""
     if len(images) == 0:
         raise DataError(f"The {name} set holds no image. Add images, or use another data source.")
-
-
-def class_counts(images: ImageSet) -> Sequence[int]:
-    """Number of images of each class, in the order of class_names."""
-    return torch.bincount(images.labels, minlength=images.num_classes).tolist()

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.images import ImageSet, balanced_limit, class_counts, require_usable, split_off
+from core.data.images import ImageSet, balanced_limit, require_usable, split_off
 from core.errors import DataError
+from tests.conftest import class_counts
 
 
 def make_set(counts: list[int]) -> ImageSet:

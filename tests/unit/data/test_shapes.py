@@ -6,8 +6,9 @@ import time
 
 import torch
 
-from core.data.images import ImageSet, class_counts
+from core.data.images import ImageSet
 from core.data.shapes import SHAPE_CLASSES, make_shapes
+from tests.conftest import class_counts
 
 
 def test_both_sets_are_balanced_and_marked_synthetic() -> None:

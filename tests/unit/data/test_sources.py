@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from core.config import make_config
-from core.data.images import DataSplits, class_counts
+from core.data.images import DataSplits
 from core.data.sources import load_data
 from core.errors import DataError
+from tests.conftest import class_counts
 
 
 def image_bytes(splits: DataSplits) -> list[set[bytes]]:

@@ -163,8 +163,12 @@ def test_files_are_as_readable_as_any_other(run: Run, tmp_path: Path) -> None:
         assert (run.path / name).stat().st_mode == plain.stat().st_mode, name
 
 
-def test_closing_twice_is_safe(run: Run) -> None:
+def test_closing_twice_closes_nobody_elses_file(run: Run, tmp_path: Path) -> None:
     writer = RunWriter(run)
     writer.close()
-    writer.close()
-    RunWriter(run).close()
+    with (tmp_path / "another").open("wb") as another, RunWriter(run):  # they get the descriptors that are free again
+        writer.close()
+        another.write(b"still open")
+        another.flush()
+        with pytest.raises(RunLockedError):
+            RunWriter(run)
