@@ -12,7 +12,7 @@ from core.errors import ConfigError
 
 Preset = Literal["smoke", "laptop", "standard", "seed-2021"]
 DataSource = Literal["cifar10", "folder", "shapes"]
-Optimizer = Literal["adam", "adamw", "sgd"]
+Optimizer = Literal["adam", "adamw", "muon", "sgd"]
 Schedule = Literal["constant", "onecycle", "cosine"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -51,7 +51,11 @@ class TrainConfig(BaseModel):
     )
     num_epochs: Annotated[int, Ge(1), Le(10_000)] = Field(4, description="Passes over the training images.")
     batch_size: Annotated[int, Ge(1), Le(8192)] = Field(64, description="Images in one step.")
-    optimizer: Optimizer = Field("adamw", description="How weights follow the gradient.")
+    optimizer: Optimizer = Field(
+        "adamw",
+        description="How weights follow the gradient. muon: as adamw, but the convolutions' kernels follow their "
+        "momentum made orthogonal, which learns in fewer steps.",
+    )
     learning_rate: Annotated[float, Gt(0), Le(10)] = Field(3e-4, description="Peak learning rate.")
     schedule: Schedule = Field(
         "onecycle",
@@ -79,7 +83,7 @@ class TrainConfig(BaseModel):
     )
     progressive: bool = Field(
         False,
-        description="Train on smaller inputs first, which is faster: 131 pixels for 62 % of the steps, 179 for 24 %, "
+        description="Train on smaller inputs first, which is faster: 131 pixels for 65 % of the steps, 179 for 23 %, "
         "then 227. Validation sees 227 all the time, so its accuracy leaps when the inputs grow.",
     )
     average_decay: Annotated[float, Ge(0), Lt(1)] = Field(
@@ -155,8 +159,8 @@ class TrainConfig(BaseModel):
 
 
 _LAPTOP: dict[str, Any] = {
-    "val_fraction": 0.04, "num_epochs": 8, "batch_size": 128, "learning_rate": 8e-4, "dropout": 0.3,
-    "label_smoothing": 0.1, "progressive": True,
+    "val_fraction": 0.04, "num_epochs": 8, "batch_size": 128, "optimizer": "muon", "learning_rate": 8e-4,
+    "dropout": 0.3, "label_smoothing": 0.1, "progressive": True,
 }  # fmt: skip
 _STANDARD: dict[str, Any] = {
     "num_epochs": 150, "batch_size": 512, "learning_rate": 1e-3, "schedule": "cosine", "warmup": 0.05,

@@ -191,9 +191,10 @@ def _counts(settings: str, _config: TrainConfig) -> dict[str, int]:  # noqa: ARG
 
 def speed(config: TrainConfig, runs: list[Run]) -> Speed:
     """How fast this machine trains: as its latest run did, else measured once."""
-    return known_speed(config, runs) or _measured_speed(config.device, config.precision, config.batch_size, config)
+    decisive = config.device, config.precision, config.batch_size, config.optimizer
+    return known_speed(config, runs) or _measured_speed(decisive, config)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Timing a few training steps on this machine")
-def _measured_speed(device: str, precision: str, batch_size: int, _config: TrainConfig) -> Speed:  # noqa: ARG001
+def _measured_speed(decisive: tuple[str | int, ...], _config: TrainConfig) -> Speed:  # noqa: ARG001 - the key
     return measure_speed(_config)

@@ -19,7 +19,7 @@ from core.training.progressive import input_size, work
 from core.training.state import fresh
 from core.training.step import training_step
 
-_PROBE_BATCH = 16
+_PROBE_BATCH = 32  # fewer would blame the images for what an update of the weights costs
 _EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, two moments of Adam
 _SNAPSHOT_BYTES = 5_400_000  # of eight pinned images, nearly all of it their feature maps
@@ -48,13 +48,15 @@ class Cost:
 def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
     """The pace, at full input size, of the first of `runs` on the device and at the precision of `config`.
 
-    On a GPU the batch size decides too, so it has to be the same.
+    The optimiser has to be the same, and on a GPU the batch size, which decides there too.
     """
     device = pick_device(config)
     here = device_name(device), precision_name(pick_precision(config, device))
     for run in runs:
-        same = run.is_readable and (run.environment.get("device"), run.environment.get("precision")) == here
-        if same and (device.type == "cpu" or run.config.batch_size == config.batch_size):
+        if not run.is_readable or (run.environment.get("device"), run.environment.get("precision")) != here:
+            continue
+        same_batch = device.type == "cpu" or run.config.batch_size == config.batch_size
+        if same_batch and run.config.optimizer == config.optimizer:
             now = run.progress
             size = input_size(run.config, now.step - 1, now.num_steps)
             if now.images_per_second:
@@ -63,7 +65,7 @@ def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
 
 
 def measure_speed(config: TrainConfig) -> Speed:
-    """Time a few real training steps of `config` on random images; about two seconds on an idle CPU."""
+    """Time a few real training steps of `config` on random images; a few seconds on an idle CPU."""
     config = config.model_copy(update={"progressive": False})
     device = pick_device(config)
     batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
 from core.config import TrainConfig
 from core.model.alexnet import AlexNet
+from core.training.muon import Muon
 
 
-def make_optimizer(model: AlexNet, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: AlexNet, config: TrainConfig, precision: torch.dtype) -> torch.optim.Optimizer:
     """The optimiser of `config` over the model's parameters; weight decay on matrices and kernels only.
 
-    On a GPU, Adam and AdamW keep the rate and the number of steps there, so that a step can be a CUDA graph.
+    precision: of Muon's products. On a GPU, all but SGD keep the rate and the number of steps there, so that a step can
+    be a CUDA graph.
     """
     device = next(model.parameters()).device
     on_gpu = device.type == "cuda"
@@ -28,7 +31,10 @@ def make_optimizer(model: AlexNet, config: TrainConfig) -> torch.optim.Optimizer
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)
     if config.optimizer == "adam":
         return torch.optim.Adam(groups, lr=rate, fused=True, capturable=on_gpu)
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True, capturable=on_gpu)
+    adamw: dict[str, Any] = {"lr": rate, "betas": (0.9, 0.98), "fused": True, "capturable": on_gpu}
+    if config.optimizer == "muon":
+        return Muon(groups, dtype=precision, **adamw)
+    return torch.optim.AdamW(groups, **adamw)
 
 
 def learning_rate(config: TrainConfig, step: int, num_steps: int) -> float:

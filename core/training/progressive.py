@@ -6,7 +6,7 @@ from core.config import TrainConfig
 from core.model.alexnet import INPUT_SIZE
 
 #: (share of the steps after which it ends, input size in pixels)
-_STAGES = ((0.62, 131), (0.86, 179), (1.0, INPUT_SIZE))
+_STAGES = ((0.65, 131), (0.88, 179), (1.0, INPUT_SIZE))
 
 
 def input_size(config: TrainConfig, step: int, num_steps: int) -> int:

@@ -116,6 +116,7 @@ def _around(model: AlexNet, config: TrainConfig, num_images: int, device: torch.
     model.use_generator(generator)
     steps_per_epoch = math.ceil(num_images / config.batch_size)
     peers = current()
+    precision = pick_precision(config, device)
     can_record = device.type == "cuda" and peers.count == 1 and config.optimizer != "sgd"
     return TrainingState(
         average=WeightAverage(model, config.average_decay) if config.average_decay else None,
@@ -123,10 +124,10 @@ def _around(model: AlexNet, config: TrainConfig, num_images: int, device: torch.
         peers=peers,
         model=model,
         network=peers.connect(model, device),
-        optimizer=make_optimizer(model, config),
+        optimizer=make_optimizer(model, config, precision),
         generator=generator,
         device=device,
-        precision=pick_precision(config, device),
+        precision=precision,
         num_steps=steps_per_epoch * config.num_epochs,
         steps_per_epoch=steps_per_epoch,
         sums=torch.zeros(3, dtype=torch.float64, device=device),

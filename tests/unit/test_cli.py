@@ -68,7 +68,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         ([], "The following arguments are required: command"),
         (["fly"], "invalid choice: 'fly'"),
-        (["train", "--optimizer", "lion"], "optimizer: input should be 'adam', 'adamw' or 'sgd', got 'lion'."),
+        (["train", "--optimizer", "lion"], "optimizer: input should be 'adam', 'adamw', 'muon' or 'sgd', got 'lion'."),
         (["train", "--learning-rate", "0"], "learning_rate: input should be greater than 0, got '0'."),
         (["train", "--num-epochs", "many"], "num_epochs: input should be a valid integer"),
         (["train", "--preset", "fast"], "preset: 'fast' is not one of smoke, laptop, standard, seed-2021."),

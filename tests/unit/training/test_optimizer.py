@@ -11,6 +11,7 @@ from torch import nn
 
 from core.config import make_config
 from core.model import AlexNet
+from core.training.muon import Muon
 from core.training.optimizer import (
     learning_rate,
     make_optimizer,
@@ -62,21 +63,21 @@ def test_the_shortest_trainings_have_a_rate(schedule: str, num_steps: int) -> No
     assert all(0 < learning_rate(config, step, num_steps) <= 0.5 for step in range(num_steps))
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
 def test_weight_decay_is_on_matrices_and_kernels_only(name: str) -> None:
     with torch.device("meta"):
         model = AlexNet()
-    optimizer = make_optimizer(model, make_config(optimizer=name, weight_decay=0.125))
+    optimizer = make_optimizer(model, make_config(optimizer=name, weight_decay=0.125), torch.float32)
     decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     for parameter_name, parameter in model.named_parameters():
         assert decay[id(parameter)] == (0.125 if parameter_name.endswith("weight") else 0)
     assert len(decay) == 16
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "muon": Muon, "sgd": torch.optim.SGD}
     assert type(optimizer) is kinds[name]
 
 
 def test_the_rate_is_set_for_all_weights() -> None:
-    optimizer = make_optimizer(nn.Linear(2, 2), make_config())
+    optimizer = make_optimizer(nn.Linear(2, 2), make_config(), torch.float32)
     set_learning_rate(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
 
@@ -96,17 +97,17 @@ def steps(network: nn.Module, optimizer: torch.optim.Optimizer, seeds: range) ->
         optimizer.step()
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
 @pytest.mark.parametrize("restored", [True, False])
 def test_a_restored_optimizer_goes_on_as_if_never_stopped(name: str, restored: bool) -> None:
     config = make_config(optimizer=name, learning_rate=0.01)
     whole = small_network()
-    optimizer = make_optimizer(whole, config)
+    optimizer = make_optimizer(whole, config, torch.float32)
     steps(whole, optimizer, range(3))
     tensors = {key: value.clone() for key, value in optimizer_tensors(whole, optimizer).items()}
     again = small_network()
     again.load_state_dict(whole.state_dict())
-    second = make_optimizer(again, config)
+    second = make_optimizer(again, config, torch.float32)
     if restored:
         restore_optimizer(again, second, tensors)
         for parameter, other in zip(whole.parameters(), again.parameters(), strict=True):
@@ -121,7 +122,7 @@ def test_a_restored_optimizer_goes_on_as_if_never_stopped(name: str, restored: b
 
 def test_names_tell_the_parameter_and_the_moment() -> None:
     network = small_network()
-    optimizer = make_optimizer(network, make_config())
+    optimizer = make_optimizer(network, make_config(), torch.float32)
     assert optimizer_tensors(network, optimizer) == {}
     steps(network, optimizer, range(1))
     found = optimizer_tensors(network, optimizer)
