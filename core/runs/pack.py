@@ -6,18 +6,21 @@ this user: the run it came from and the rank of its factors.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 
 from core.config import DataSource, TrainConfig, make_config
+from core.data.prepare import to_batch
 from core.errors import ConfigError, RunError
 from core.files import new_folder, read_json, replacing, write_json
-from core.model.alexnet import CONV_LAYERS
+from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.runs.checkpoints import Checkpoint, Tensors, find_checkpoint, open_model, write_tensors
-from core.runs.compact import compact
+from core.runs.compact import compact, expand
 from core.runs.metrics import decode, segment_paths
 from core.runs.run import Run, RunState, check_run_id
 from core.runs.snapshots import (
@@ -52,7 +55,8 @@ def pack(run: Run, destination: Path, *, rank: int = DEFAULT_RANK, data_source: 
         raise RunError(f"Run {run.id!r} is {run.state.value}: only a finished run can be packed.")
     config = _portable(run, data_source)
     checkpoint = find_checkpoint(run, "best")
-    weights = compact(open_model(checkpoint).state_dict(), rank)
+    model = open_model(checkpoint)
+    weights = _as_sure(run, model, compact(model.state_dict(), rank))
     try:
         with new_folder(destination) as folder:
             _write_record(run, config, rank, folder)
@@ -62,6 +66,24 @@ def pack(run: Run, destination: Path, *, rank: int = DEFAULT_RANK, data_source: 
         cause = getattr(error, "strerror", None) or error
         raise RunError(f"{destination} can't be written: {cause}. Free some space or name another folder.") from error
     return Run(destination)
+
+
+def _as_sure(run: Run, model: AlexNet, weights: Tensors) -> Tensors:
+    """`weights` with fc8 scaled so that the pinned images' logits are as far apart as `model` has them.
+
+    What the factors leave out held a part of the logits' size: the answers would be the same, and less sure. Left as
+    they are where no images are pinned.
+    """
+    if not snapshot_epochs(run):
+        return weights
+    small = copy.deepcopy(model)
+    small.load_state_dict(expand(weights))
+    images = to_batch(list(read_pinned(run).images), model.input_spec.image_size)
+    with torch.inference_mode():
+        logits = [network.eval()(normalize(images, network.input_spec)) for network in (model, small)]
+    before, after = (values - values.mean(1, keepdim=True) for values in logits)
+    scale = max(float((before * after).sum() / after.square().sum()), 1.0)  # least squares; below 1 nothing is alike
+    return weights | {name: weights[name] * scale for name in ("fc8.weight", "fc8.bias")}
 
 
 def _portable(run: Run, data_source: DataSource | None) -> TrainConfig:

@@ -22,7 +22,7 @@ from core.runs.run import Run
 from core.runs.writer import RunWriter
 
 _FAILURE = "failure"
-_store: distributed.Store | None = None  # where the processes met; torchrun keeps it until all have ended
+_store: Any = None  # a Store: where the processes met; torchrun keeps it until all have ended
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ def is_launched() -> bool:
 def join() -> None:
     """Meet the other processes: gloo between CPUs, NCCL between GPUs. leave() afterwards."""
     global _store
+    from torch.distributed.rendezvous import rendezvous  # not in every build of torch
+
     if torch.cuda.is_available():
         local_rank, num_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
         if local_rank >= num_gpus:
@@ -93,7 +95,7 @@ def join() -> None:
                 "CUDA_VISIBLE_DEVICES to nothing to train on CPUs."
             )
         torch.cuda.set_device(local_rank)
-    _store, rank, count = next(distributed.rendezvous("env://"))
+    _store, rank, count = next(rendezvous("env://"))
     distributed.init_process_group(store=_store, rank=rank, world_size=count)
 
 
@@ -113,7 +115,7 @@ def reported_failure() -> str | None:
     """What another process has left with report_failure."""
     with contextlib.suppress(RuntimeError):
         if _store is not None and _store.check([_FAILURE]):
-            return _store.get(_FAILURE).decode("utf-8")
+            return str(_store.get(_FAILURE), "utf-8")
     return None
 
 

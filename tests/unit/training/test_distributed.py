@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = [
     "--preset", "smoke", "--train-limit", "31", "--val-limit", "15", "--batch-size", "10", "--num-epochs", "2",
     "--dropout", "0", "--no-flip", "--crop-padding", "0", "--precision", "float32", "--device", "cpu",
-    "--optimizer", "sgd", "--clip-norm", "0", "--learning-rate", "1e-2", "--warmup", "0",
+    "--optimizer", "sgd", "--clip-norm", "0", "--learning-rate", "3e-3", "--warmup", "0",
 ]  # fmt: skip
 
 
