@@ -15,7 +15,6 @@ import torch
 from safetensors import SafetensorError
 
 from core.config import DataSource, TrainConfig, make_config
-from core.data.prepare import to_batch
 from core.errors import ConfigError, RunError
 from core.files import new_folder, read_json, replacing, write_json
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
@@ -78,7 +77,7 @@ def _as_sure(run: Run, model: AlexNet, weights: Tensors) -> Tensors:
         return weights
     small = copy.deepcopy(model)
     small.load_state_dict(expand(weights))
-    images = to_batch(list(read_pinned(run).images), model.input_spec.image_size)
+    images = torch.from_numpy(read_pinned(run).images).permute(0, 3, 1, 2)  # stored as the network was trained on them
     with torch.inference_mode():
         logits = [network.eval()(normalize(images, network.input_spec)) for network in (model, small)]
     before, after = (values - values.mean(1, keepdim=True) for values in logits)

@@ -123,7 +123,7 @@ def test_the_strongest_of_twenty_channels_equal_a_search(atlas: Atlas, maps: dic
         assert there.sum() == min(NUM_TOP, np.count_nonzero(peaks))
         top = [getattr(found, f"top_{what}")[channel][there] for what in ("images", "rows", "columns", "values")]
         assert len(set(top[0].tolist())) == there.sum()
-        np.testing.assert_allclose(seen[top[0], channel, top[1], top[2]], top[3], rtol=1e-4)
+        np.testing.assert_allclose(seen[top[0], channel, top[1], top[2]], top[3], rtol=1e-4, atol=1e-6)
 
 
 def test_with_whole_numbers_the_strongest_are_the_same_ones_ties_included() -> None:
