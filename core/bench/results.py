@@ -69,7 +69,7 @@ class Loops:
 class Utilisation:
     """What share of the hardware's arithmetic our loop uses: mfu = achieved_gflops / matrix_gflops, all in GFLOP/s.
 
-    gflop_per_image: of the plain network, as everyone counts it; on a CPU ours needs 7 % less, for its conv1 is folded.
+    gflop_per_image: of the plain network, as everyone counts it; on a CPU ours needs 6 % less, for its conv1 is folded.
     matrix_gflops: of the best product of two square matrices of `matrix_size` in the precision of our training.
     """
 
