@@ -6,17 +6,18 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
+from statistics import fmean
 
 import torch
 
 from core.config import TrainConfig
 from core.data.images import CIFAR10_CLASSES, ImageSet
-from core.model.alexnet import INPUT_SIZE, AlexNet
+from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.training.device import device_name, pick_device, pick_precision, precision_name
-from core.training.progressive import input_size, work
-from core.training.state import fresh
+from core.training.progressive import step_cost, work
+from core.training.state import RECENT, fresh
 from core.training.step import training_step
 
 _PROBE_BATCH = 32  # fewer would blame the images for what an update of the weights costs
@@ -58,9 +59,10 @@ def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
         same_batch = device.type == "cpu" or run.config.batch_size == config.batch_size
         if same_batch and run.config.optimizer == config.optimizer:
             now = run.progress
-            size = input_size(run.config, now.step - 1, now.num_steps)
             if now.images_per_second:
-                return Speed(*here, now.images_per_second * (size / INPUT_SIZE) ** 2)
+                recent = range(max(now.step - RECENT, 0), max(now.step, 1))
+                costs = [step_cost(run.config, step, now.num_steps) for step in recent]
+                return Speed(*here, now.images_per_second * fmean(costs))
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
@@ -22,42 +23,51 @@ class _Captured:
 
 
 class StepGraphs:
-    """Runs steps of one kind after another: the first few as they are, then by replaying a recording of one.
+    """Runs the first few steps of each kind as they are, the others by replaying a recording of one.
 
     generator: what the step draws from. It is seeded before each step, and a replay draws as the step itself would.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
         self._generator = generator
-        self._key: Hashable = None
-        self._steps = 0
-        self._captured: _Captured | None = None
+        self._phase: Hashable = None
+        self._steps: Counter[Hashable] = Counter()
+        self._captured: dict[Hashable, _Captured] = {}
         self._refused = False
 
     def run(
         self,
-        key: Hashable,
+        phase: Hashable,
+        kind: Hashable,
         compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         images: torch.Tensor,
         labels: torch.Tensor,
     ) -> torch.Tensor:
-        """compute(images, labels). Under the same `key`, compute always does the same on tensors of the same shapes."""
-        if key != self._key:
-            self._key, self._steps, self._captured = key, 0, None
-        self._steps += 1
-        if self._captured is None and self._steps > _WARM_UP_STEPS and not self._refused:
-            self._captured = self._capture(compute, images, labels)
-        if self._captured is None:
+        """compute(images, labels), which under the same `phase` and `kind` does the same on tensors of the same shapes.
+
+        A new phase drops the recordings of the last one: each holds all the memory of a step.
+        """
+        if phase != self._phase:
+            self._phase, self._steps, self._captured = phase, Counter(), {}
+        self._steps[kind] += 1
+        if kind not in self._captured and self._steps[kind] > _WARM_UP_STEPS and not self._refused:
+            self._capture(kind, compute, images, labels)
+        if kind not in self._captured:
             return compute(images, labels)
-        self._captured.images.copy_(images)
-        self._captured.labels.copy_(labels)
-        self._captured.graph.replay()
-        return self._captured.result.clone()
+        captured = self._captured[kind]
+        captured.images.copy_(images)
+        captured.labels.copy_(labels)
+        captured.graph.replay()
+        return captured.result.clone()
 
     def _capture(
-        self, compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], images: torch.Tensor, labels: torch.Tensor
-    ) -> _Captured | None:
-        """A recording; nothing is computed. thread_local: pages may use the GPU meanwhile."""
+        self,
+        kind: Hashable,
+        compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        images: torch.Tensor,
+        labels: torch.Tensor,
+    ) -> None:
+        """Record a step; nothing is computed. thread_local: pages may use the GPU meanwhile."""
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
         images, labels = images.clone(), labels.clone()
@@ -69,5 +79,5 @@ class StepGraphs:
             self._refused = True
             torch.cuda.set_stream(stream)  # a capture that fails at its end doesn't come back by itself
             warnings.warn(f"The step can't be recorded as a CUDA graph ({error}); it runs without.", stacklevel=2)
-            return None
-        return _Captured(graph, images, labels, result)
+            return
+        self._captured[kind] = _Captured(graph, images, labels, result)

@@ -21,6 +21,7 @@ from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
 from core.training.distributed import current
 from core.training.optimizer import learning_rate
+from core.training.progressive import step_cost
 from core.training.snapshots import pin, take_snapshot
 from core.training.state import TrainingState, begin, diverged, mix, require_finite, save
 from core.training.step import training_step
@@ -111,9 +112,9 @@ def _log_steps(
     if not pending:
         return
     results = torch.stack([result for *_, result in pending]).tolist()  # waits for the device
-    state.step_seconds.append((time.monotonic() - since) / len(pending))
+    cost = sum(step_cost(config, step - 1, state.num_steps) for step, *_ in pending)
+    state.recent.append((cost, sum(count for *_, count in results), time.monotonic() - since))
     seconds, epoch = state.seconds, (pending[0][0] - 1) // state.steps_per_epoch + 1
-    images_per_second = sum(count for *_, count in results) / (time.monotonic() - since)
     for (step, rate, _), (loss_sum, correct, count) in zip(pending, results, strict=True):
         loss = loss_sum / count
         if not math.isfinite(loss):
@@ -126,7 +127,7 @@ def _log_steps(
             loss=round(loss, 6),
             accuracy=round(correct / count, 6),
             learning_rate=rate,
-            images_per_second=round(images_per_second, 2),
+            images_per_second=round(state.images_per_second, 2),
         )
     writer.report(
         phase="training",
@@ -136,7 +137,7 @@ def _log_steps(
         epoch=epoch,
         num_epochs=config.num_epochs,
         seconds=seconds,
-        images_per_second=images_per_second,
+        images_per_second=state.images_per_second,
         eta_seconds=state.eta_seconds(config),
         memory_bytes=memory_in_use(state.device),
     )

@@ -6,23 +6,38 @@ from core.config import TrainConfig
 from core.model.alexnet import INPUT_SIZE
 
 #: (share of the steps after which it ends, input size in pixels)
-_STAGES = ((0.65, 131), (0.88, 179), (1.0, INPUT_SIZE))
+_STAGES = ((0.70, 131), (0.90, 179), (1.0, INPUT_SIZE))
+_EVERY = 20  # steps: one of so many is of full size at any time
+_FIXED = 0.12  # share of a full-size step that costs the same at any size: the fully connected layers, the optimiser
 
 
 def input_size(config: TrainConfig, step: int, num_steps: int) -> int:
-    """Side of the input, in pixels, for the step after `step` done ones."""
-    if not config.progressive:
+    """Side of the input, in pixels, for the step after `step` done ones.
+
+    Now and then it is of full size: a network that saw no such input yet would hardly know one, and would show that
+    wherever it is validated and looked at meanwhile.
+    """
+    if not config.progressive or step % _EVERY == _EVERY - 1:
         return INPUT_SIZE
     return next(size for end, size in _STAGES if step < end * num_steps or end == 1.0)
 
 
+def step_cost(config: TrainConfig, step: int, num_steps: int) -> float:
+    """What the step after `step` done ones costs, in steps at full size."""
+    return _cost(input_size(config, step, num_steps))
+
+
 def work(config: TrainConfig, step: int, num_steps: int) -> float:
-    """What the steps after `step` cost together, in steps at full size: a step's cost goes with its input's area."""
+    """What the steps after `step` cost together, in steps at full size."""
     if not config.progressive:
         return float(num_steps - step)
     total, begin = 0.0, 0.0
     for end, size in _STAGES:
-        steps = end * num_steps - max(begin * num_steps, step)
-        total += max(steps, 0.0) * (size / INPUT_SIZE) ** 2
+        steps = max(end * num_steps - max(begin * num_steps, step), 0.0)
+        total += steps * (_cost(size) * (_EVERY - 1) + 1) / _EVERY
         begin = end
     return total
+
+
+def _cost(size: int) -> float:
+    return _FIXED + (1 - _FIXED) * (size / INPUT_SIZE) ** 2

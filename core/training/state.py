@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import torch
 from core.config import TrainConfig
 from core.data.images import ImageSet
 from core.errors import RunError
-from core.model.alexnet import INPUT_SIZE, AlexNet, InputSpec
+from core.model.alexnet import AlexNet, InputSpec
 from core.runs.checkpoints import (
     Which,
     available,
@@ -29,9 +28,9 @@ from core.training.device import pick_precision
 from core.training.distributed import Peers, current
 from core.training.graph import StepGraphs
 from core.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
-from core.training.progressive import input_size, work
+from core.training.progressive import work
 
-_RECENT_STEPS = 50
+RECENT = 50
 _LIVE = "live/"
 
 
@@ -40,7 +39,8 @@ class TrainingState:
     """Everything that changes while training.
 
     network: `model`, or what averages its gradients over several processes. step: steps done. seconds: training time so
-    far, over all attempts. sums: of this epoch, on the device: loss times images, correct images, images.
+    far, over all attempts. sums: of this epoch, on the device: loss times images, correct images, images. recent: of
+    the last steps, or groups of steps, that were timed: cost in steps at full size, images, seconds.
     """
 
     model: AlexNet
@@ -57,7 +57,7 @@ class TrainingState:
     seconds_before: float = 0.0
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
-    step_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT_STEPS))
+    recent: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
     validation_seconds: float = 0.0
     average: WeightAverage | None = None
     graphs: StepGraphs | None = None
@@ -82,13 +82,18 @@ class TrainingState:
         """Epochs completed."""
         return self.step // self.steps_per_epoch
 
+    @property
+    def images_per_second(self) -> float:
+        """Of the recent steps together: one alone may have had a small input, or a large one."""
+        _, images, seconds = map(sum, zip(*self.recent, strict=True))
+        return images / seconds
+
     def eta_seconds(self, config: TrainConfig) -> float:
-        """Time left, from the median of recent steps; 0 while there are too few to tell."""
-        if len(self.step_seconds) < min(5, self.num_steps):
+        """Time left, from the pace of recent steps; 0 while there are too few to tell."""
+        if len(self.recent) < min(5, self.num_steps):
             return 0.0
-        size = input_size(config, self.step - 1, self.num_steps)
-        full_step = statistics.median(self.step_seconds) * (INPUT_SIZE / size) ** 2
-        training = work(config, self.step, self.num_steps) * full_step
+        cost, _, seconds = map(sum, zip(*self.recent, strict=True))
+        training = work(config, self.step, self.num_steps) * seconds / cost
         return training + (config.num_epochs - self.epoch) * self.validation_seconds
 
 

@@ -33,7 +33,7 @@ def training_step(
     compute = partial(_compute, config, state, size, mixing)
     if state.graphs is None or len(labels) != config.batch_size:
         return compute(images, labels)
-    return state.graphs.run((size, mixing), compute, images, labels)
+    return state.graphs.run(mixing, size, compute, images, labels)
 
 
 def _compute(

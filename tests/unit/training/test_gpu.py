@@ -82,9 +82,9 @@ def test_a_stop_and_a_resume_go_on_with_the_same_weights(
         ({"num_epochs": 4, "optimizer": "muon"}, 12 - 3),
         ({"num_epochs": 4, "batch_size": 5}, 8 - 3),  # the third batch of an epoch has 2 images, and is not recorded
         ({"num_epochs": 4, "cutmix": 0.5}, 11 - 3),  # the last step mixes no more: the first of another kind
-        ({"num_epochs": 6, "progressive": True}, (12 - 3) + (4 - 3)),  # 12, 4 and 2 steps at the three sizes
+        ({"num_epochs": 12, "progressive": True}, (25 - 3) + (7 - 3) + (4 - 3)),  # steps at the three sizes
     ],
-    ids=["plain", "muon", "partial batch", "cutmix", "two sizes"],
+    ids=["plain", "muon", "partial batch", "cutmix", "three sizes"],
 )
 def test_recorded_steps_are_the_steps_themselves(
     runs_dir: Path,
