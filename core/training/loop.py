@@ -115,6 +115,7 @@ def _log_steps(
     cost = sum(step_cost(config, step - 1, state.num_steps) for step, *_ in pending)
     state.recent.append((cost, sum(count for *_, count in results), time.monotonic() - since))
     seconds, epoch = state.seconds, (pending[0][0] - 1) // state.steps_per_epoch + 1
+    images_per_second = state.images_per_second
     for (step, rate, _), (loss_sum, correct, count) in zip(pending, results, strict=True):
         loss = loss_sum / count
         if not math.isfinite(loss):
@@ -127,7 +128,7 @@ def _log_steps(
             loss=round(loss, 6),
             accuracy=round(correct / count, 6),
             learning_rate=rate,
-            images_per_second=round(state.images_per_second, 2),
+            images_per_second=round(images_per_second, 2),
         )
     writer.report(
         phase="training",
@@ -137,7 +138,7 @@ def _log_steps(
         epoch=epoch,
         num_epochs=config.num_epochs,
         seconds=seconds,
-        images_per_second=state.images_per_second,
+        images_per_second=images_per_second,
         eta_seconds=state.eta_seconds(config),
         memory_bytes=memory_in_use(state.device),
     )

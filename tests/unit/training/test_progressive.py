@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 import torch
 
-from core.config import make_config
+from core.config import TrainConfig, make_config
 from core.data.images import CIFAR10_CLASSES, ImageSet
 from core.model.alexnet import AlexNet
 from core.training.progressive import input_size, step_cost, work
-from core.training.state import fresh
+from core.training.state import TrainingState, fresh
 from core.training.step import training_step
 
 PLAIN, PROGRESSIVE = make_config(progressive=False), make_config(progressive=True)
@@ -20,6 +20,13 @@ NUM_STEPS = 3000
 
 def sizes(first: int, last: int) -> Counter[int]:
     return Counter(input_size(PROGRESSIVE, step, NUM_STEPS) for step in range(first, last))
+
+
+def begun(num_epochs: int) -> tuple[TrainConfig, TrainingState, ImageSet]:
+    """A run of one step an epoch, on two black images."""
+    config = make_config(progressive=True, device="cpu", precision="float32", batch_size=2, num_epochs=num_epochs)
+    images = ImageSet(torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.tensor([0, 1]), CIFAR10_CLASSES)
+    return config, fresh(config, images, torch.device("cpu")), images
 
 
 def test_without_it_every_input_is_of_full_size() -> None:
@@ -42,25 +49,20 @@ def test_the_work_left_is_what_its_steps_cost(step: int) -> None:
 
 
 def test_a_step_stretches_its_images_to_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = make_config(progressive=True, device="cpu", precision="float32", batch_size=2, num_epochs=24)
-    pixels = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
-    images = ImageSet(pixels, torch.tensor([0, 1]), CIFAR10_CLASSES)
-    state = fresh(config, images, torch.device("cpu"))
+    config, state, images = begun(24)
     seen: list[int] = []
     monkeypatch.setattr(
         AlexNet, "forward", lambda model, x, size: seen.append(size) or model.fc8(torch.zeros(len(x), 4096))
     )
     for step in range(24):
         state.step = step
-        training_step(config, state, pixels, images.labels, 1e-4)
+        training_step(config, state, images.images, images.labels, 1e-4)
     assert seen == [input_size(config, step, 24) for step in range(24)]
     assert len(set(seen)) == 3
 
 
 def test_the_time_left_and_the_pace_are_of_the_recent_steps_together() -> None:
-    config = make_config(progressive=True, device="cpu", precision="float32", num_epochs=100)
-    images = ImageSet(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.tensor([0]), CIFAR10_CLASSES)
-    state = fresh(config, images, torch.device("cpu"))
+    config, state, _ = begun(100)
     state.step, state.validation_seconds = 50, 3.0
     assert state.eta_seconds(config) == 0
     for cost, seconds in ((0.4, 1.0), (0.4, 1.0), (0.4, 1.0), (0.4, 1.0), (1.0, 2.5)):
