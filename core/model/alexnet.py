@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from core.data.images import CIFAR10_CLASSES
-from core.model.lrn import local_response_norm
+from core.model.lrn import local_response_norm, relu_local_response_norm
+from core.model.pool import MaxPool
 from core.model.stretched_conv import stretch, stretched_conv
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -91,18 +93,18 @@ class AlexNet(nn.Module):
         self.conv1 = nn.Conv2d(3, 96, kernel_size=11, stride=4)
         self.relu1 = nn.ReLU()
         self.lrn1 = LocalResponseNorm()
-        self.pool1 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.pool1 = MaxPool()
         self.conv2 = nn.Conv2d(96, 256, kernel_size=5, padding=2)
         self.relu2 = nn.ReLU()
         self.lrn2 = LocalResponseNorm()
-        self.pool2 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.pool2 = MaxPool()
         self.conv3 = nn.Conv2d(256, 384, kernel_size=3, padding=1)
         self.relu3 = nn.ReLU()
         self.conv4 = nn.Conv2d(384, 384, kernel_size=3, padding=1)
         self.relu4 = nn.ReLU()
         self.conv5 = nn.Conv2d(384, 256, kernel_size=3, padding=1)
         self.relu5 = nn.ReLU()
-        self.pool5 = nn.MaxPool2d(kernel_size=3, stride=2)
+        self.pool5 = MaxPool()
         self.flatten = Flatten()
         self.dropout6 = Dropout(dropout)
         self.fc6 = nn.Linear(256 * 6 * 6, 4096)
@@ -122,7 +124,21 @@ class AlexNet(nn.Module):
         Smaller squares from 67 pixels on work too: training on them first is faster. size: stretch `x`, of any size,
         to this one first; on a CPU faster than to do it before, since conv1 need not see the large images.
         """
+        if self.training and x.is_cuda:
+            return self._in_fewer_passes(x, size or x.shape[-1])
         return deque(self.activations(x, size), maxlen=1)[0][1]
+
+    def _in_fewer_passes(self, x: torch.Tensor, size: int) -> torch.Tensor:
+        """The same on a GPU, which here waits for its memory: bias, ReLU and LRN at once, nothing of them kept."""
+        assert self.conv1.bias is not None
+        assert self.conv2.bias is not None
+        x = stretched_conv(x, self.conv1, size, biased=False)
+        x = self.pool1(relu_local_response_norm(x, self.conv1.bias))
+        x = functional.conv2d(x, self.conv2.weight, padding=self.conv2.padding)
+        x = self.pool2(relu_local_response_norm(x, self.conv2.bias))
+        for _, layer in itertools.dropwhile(lambda named: named[0] != "conv3", self.named_children()):
+            x = layer(x)
+        return x
 
     def activations(self, x: torch.Tensor, size: int | None = None) -> Iterator[tuple[str, torch.Tensor]]:
         """Every layer's name and output, from conv1 to fc8, as they are computed; x and size as for forward."""

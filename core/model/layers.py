@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from core.model.alexnet import INPUT_SIZE, AlexNet, Dropout, Flatten, LocalResponseNorm
+from core.model.pool import MaxPool
 
 _KINDS: dict[type[nn.Module], str] = {
     nn.Conv2d: "convolution",
     nn.ReLU: "ReLU",
     LocalResponseNorm: "local response norm",
-    nn.MaxPool2d: "max pool",
+    MaxPool: "max pool",
     Flatten: "flatten",
     Dropout: "dropout",
     nn.Linear: "fully connected",
@@ -57,7 +58,7 @@ def layer_table(model: AlexNet) -> list[LayerInfo]:
         for name, output in twin.activations(image):
             layer = model.get_submodule(name)
             shape = tuple(output.shape[1:])
-            if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            if isinstance(layer, nn.Conv2d | MaxPool):
                 field += (_pair(layer.kernel_size) - 1) * stride
                 offset -= _pair(layer.padding) * stride
                 stride *= _pair(layer.stride)

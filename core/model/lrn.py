@@ -10,9 +10,6 @@ a pixel's C channels side by side, as they lie in memory in channels_last layout
 
 from __future__ import annotations
 
-import warnings
-from functools import cache
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -20,8 +17,10 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from core.model import lrn_closed_form
+from core.model.compiled import compiled
 
-_KERNELS = {"cpu": ("numba", "core.model.lrn_cpu"), "cuda": ("triton", "core.model.lrn_triton")}
+_PAPERS = 5, 1e-4 / 5, 2.0  # size, alpha / size and k of the 2012 network
+_KERNELS = {"cpu": ("lrn_cpu", "numba"), "cuda": ("lrn_triton", "triton")}
 
 
 def local_response_norm(
@@ -37,26 +36,23 @@ def local_response_norm(
     return normalized
 
 
+def relu_local_response_norm(x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """`local_response_norm(relu(x + bias))`, in one pass over the values where they lie on a GPU.
+
+    x: what a convolution without its bias gives. bias: float32, C.
+    """
+    kernel = implementation(x, 5)
+    if not x.is_cuda or kernel is lrn_closed_form:
+        return local_response_norm(torch.relu(x + bias[:, None, None].to(x.dtype)))
+    normalized: torch.Tensor = _ReluLocalResponseNorm.apply(x, bias, kernel)
+    return normalized
+
+
 def implementation(x: torch.Tensor, size: int) -> ModuleType:
     """The module whose forward and backward suit `x` and the window."""
     fits = size == 5 and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0
-    return (fits and _kernel(x.device.type)) or lrn_closed_form
-
-
-@cache
-def _kernel(device: str) -> ModuleType | None:
-    """The compiled kernel for a kind of device, tried once; None where there is none or it doesn't work here."""
-    if device not in _KERNELS:
-        return None
-    compiler, module = _KERNELS[device]
-    try:
-        kernel = import_module(module)
-        kernel.forward(torch.ones(1, 5, device=device), 5, 1e-5, 2.0)
-    except (ImportError, RuntimeError) as error:  # not installed, too old for another package, no C compiler, no cache
-        if getattr(error, "name", None) != compiler:
-            warnings.warn(f"LRN is computed without {compiler}, which doesn't work here: {error}", stacklevel=2)
-        return None
-    return kernel
+    kernel = compiled(*_KERNELS[x.device.type]) if fits and x.device.type in _KERNELS else None
+    return kernel if kernel and x.shape[1] % kernel.MULTIPLE == 0 else lrn_closed_form
 
 
 class _LocalResponseNorm(torch.autograd.Function):
@@ -73,6 +69,21 @@ class _LocalResponseNorm(torch.autograd.Function):
         size, scale, k = ctx.window
         dx = implementation(x, size).backward(_rows(x), _rows(gradient), size, scale, k)
         return _from_rows(dx, x), None, None, None
+
+
+class _ReluLocalResponseNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, bias: torch.Tensor, kernel: ModuleType) -> torch.Tensor:
+        ctx.save_for_backward(x, bias)
+        ctx.kernel = kernel
+        return _from_rows(kernel.forward(_rows(x), *_PAPERS, bias.detach()), x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+        x, bias = ctx.saved_tensors
+        dx = ctx.kernel.backward(_rows(x), _rows(gradient), *_PAPERS, bias.detach())
+        return _from_rows(dx, x), dx.sum(0, dtype=bias.dtype), None
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:

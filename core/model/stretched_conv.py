@@ -1,16 +1,21 @@
-"""A convolution of images that are stretched first, without making the large ones: conv1, several times faster.
+"""A convolution of images that are stretched first: conv1, several times faster.
 
-Stretching and the convolution are both linear. An output at row i and column j is therefore a sum over the few stored
-pixels under its window, with weights of its own; from 32 to 227 pixels those are 4 x 4 x 3 instead of 11 x 11 x 3:
+On a CPU, without making the large images. Stretching and the convolution are both linear. An output at row i and column
+j is therefore a sum over the few stored pixels under its window, with weights of its own; from 32 to 227 pixels those
+are 4 x 4 x 3 instead of 11 x 11 x 3:
 
     folded_ij[r, c] = sum over u, v of rows_i[r, u] * columns_j[c, v] * weight[u, v]
 
 where rows_i[r, u] is the share that stored row r has in row u of window i. The weights are folded anew in each call,
 one row of outputs at a time.
+
+On a GPU, over blocks of stride x stride pixels as one pixel of many channels: a convolution of 11 x 11 pixels of 3
+channels in steps of 4 is one of 3 x 3 blocks of 48 channels in steps of 1. Three channels leave its matrix units idle.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -34,33 +39,54 @@ class _Windows:
     shares: torch.Tensor
 
 
-def stretch(x: torch.Tensor, size: int) -> torch.Tensor:
+def stretch(x: torch.Tensor, size: int, side: int | None = None) -> torch.Tensor:
     """`x` (N x C x S x S, floating point) as N x C x size x size.
 
     Bilinear, as `interpolate(mode="bilinear", align_corners=False)`, computed as two small matrix products.
+    side: of the result, where it is to be another: cut off, or filled with zeros, at the right and the bottom.
     """
-    if x.shape[-1] == size:
+    side = size if side is None else side
+    if x.shape[-1] == size == side:
         return x
-    matrix = _bilinear_matrix(x.shape[-1], size, x.device).to(x.dtype)
+    matrix = functional.pad(_bilinear_matrix(x.shape[-1], size, x.device), (0, 0, 0, side - size)).to(x.dtype)
     return matrix @ (x @ matrix.T)
 
 
-def stretched_conv(x: torch.Tensor, conv: nn.Conv2d, size: int) -> torch.Tensor:
+def stretched_conv(x: torch.Tensor, conv: nn.Conv2d, size: int, *, biased: bool = True) -> torch.Tensor:
     """`conv(stretch(x, size))`, in channels_last layout; gradients reach the convolution's weight and bias.
 
-    Folded on a CPU where that is faster; not where `x` needs a gradient. conv: square, with a bias, without padding,
-    dilation or groups.
+    In blocks on a GPU. Folded on a CPU where that is faster; not where `x` needs a gradient. conv: square, with a bias,
+    without padding, dilation or groups. biased: False leaves the bias to who calls.
     """
     side, kernel, stride = x.shape[-1], conv.kernel_size[0], conv.stride[0]
     device = x.device.type
-    windows = _windows(side, size, kernel, stride) if device == "cpu" and not x.requires_grad else None
-    folds = windows is not None and windows.shares.shape[1] ** 2 <= _LARGEST_SHARE * kernel**2
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    assert conv.bias is not None
+    bias = conv.bias if biased else torch.zeros_like(conv.bias)
     with torch.autocast(device, enabled=False):  # what is rounded is the product's operands, not how they came about
-        if folds:
-            return _FoldedConv.apply(x.to(dtype), conv.weight, conv.bias, windows)  # type: ignore[no-any-return]
+        if device == "cuda":
+            return _blocked_conv(x, conv, bias if biased else None, size, dtype)
+        windows = _windows(side, size, kernel, stride) if device == "cpu" and not x.requires_grad else None
+        if windows is not None and windows.shares.shape[1] ** 2 <= _LARGEST_SHARE * kernel**2:
+            return _FoldedConv.apply(x.to(dtype), conv.weight, bias, windows)  # type: ignore[no-any-return]
         large = stretch(x, size)
-    return conv(large.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
+    return functional.conv2d(large.contiguous(memory_format=torch.channels_last), conv.weight, bias, stride)
+
+
+def _blocked_conv(
+    x: torch.Tensor, conv: nn.Conv2d, bias: torch.Tensor | None, size: int, dtype: torch.dtype
+) -> torch.Tensor:
+    """The same over blocks, computed in `dtype`; blocks at the right and the bottom edge may be in part empty."""
+    (count, channels, _, _), kernel, stride = x.shape, conv.kernel_size[0], conv.stride[0]
+    reach = math.ceil(kernel / stride)  # blocks under a window
+    blocks = (size - kernel) // stride + reach
+    large = stretch(x, size, blocks * stride).view(count, channels, blocks, stride, blocks, stride)
+    pixels = torch.empty(count, blocks, blocks, stride, stride, channels, dtype=dtype, device=x.device)
+    pixels.copy_(large.permute(0, 2, 4, 3, 5, 1))
+    empty = reach * stride - kernel
+    weight = functional.pad(conv.weight, (0, empty, 0, empty)).view(-1, channels, reach, stride, reach, stride)
+    weight = weight.permute(0, 3, 5, 1, 2, 4).flatten(1, 3).to(dtype, memory_format=torch.channels_last)
+    return functional.conv2d(pixels.flatten(3).permute(0, 3, 1, 2), weight, None if bias is None else bias.to(dtype))
 
 
 class _FoldedConv(torch.autograd.Function):

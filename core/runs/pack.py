@@ -7,6 +7,7 @@ this user: the run it came from and the rank of its factors.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -34,6 +35,8 @@ from core.runs.snapshots import (
 )
 
 DEFAULT_RANK = 64
+_MOST_SNAPSHOTS = 10
+_MOST_STEPS = 3000  # whose records are kept
 MAX_RANK = 2048  # from here on the two factors of fc7 are no smaller than fc7
 
 
@@ -114,7 +117,7 @@ def _write_record(run: Run, config: TrainConfig, rank: int, folder: Path) -> Non
 
 
 def _write_snapshots(run: Run, packed: Run) -> None:
-    """All epochs, compressed, with the maps of the project's own photograph: a data set's images may not travel along.
+    """Some epochs, compressed, with the maps of the project's own photograph: a data set's images may not travel along.
 
     None where the photograph was not pinned. The maps of all pinned images would outweigh the network besides.
     """
@@ -127,7 +130,7 @@ def _write_snapshots(run: Run, packed: Run) -> None:
     at = int(np.flatnonzero(pinned.numbers == PHOTO)[0])
     only = slice(at, at + 1)
     write_pinned(packed, Pinned(pinned.images[only], pinned.numbers[only], pinned.labels[only], pinned.val_labels))
-    for epoch in epochs:
+    for epoch in _some(epochs):
         snapshot = read_snapshot(run, epoch)
         maps = {}
         for layer in CONV_LAYERS:
@@ -135,6 +138,14 @@ def _write_snapshots(run: Run, packed: Run) -> None:
             maps[layer] = values[None], tops[None]
         alone = replace(snapshot, pinned_probabilities=snapshot.pinned_probabilities[only])
         write_snapshot(packed, alone, maps, compress=True)
+
+
+def _some(epochs: tuple[int, ...]) -> list[int]:
+    """All where they are few, else the first and others at ever wider distances, since a network learns ever slower."""
+    if len(epochs) <= _MOST_SNAPSHOTS:
+        return list(epochs)
+    wanted = np.geomspace(epochs[1], epochs[-1], _MOST_SNAPSHOTS - 1)
+    return sorted({epochs[0], *(min(epochs, key=lambda epoch: abs(epoch - at)) for at in wanted.tolist())})
 
 
 def _write_checkpoint(checkpoint: Checkpoint, weights: Tensors, folder: Path) -> None:
@@ -150,7 +161,12 @@ def _write_checkpoint(checkpoint: Checkpoint, weights: Tensors, folder: Path) ->
 
 
 def _metrics(run: Run) -> bytes:
-    """All attempts as one segment, which a reader takes in as it did the many; without ends, and damaged lines."""
+    """All attempts as one segment, which a reader takes in as it did the many; without ends, and damaged lines.
+
+    Of many steps every second, third, ... is kept.
+    """
     lines = [line for path in segment_paths(run.path) for line in path.read_bytes().splitlines()]
-    records = ((line, decode(line)) for line in lines)
-    return b"".join(line + b"\n" for line, record in records if record and record.get("event") != "end")
+    records = [(line, record) for line in lines if (record := decode(line)) and record.get("event") != "end"]
+    every = math.ceil(sum(record["kind"] == "step" for _, record in records) / _MOST_STEPS)
+    kept = (line for line, record in records if record["kind"] != "step" or record["step"] % every == 0)
+    return b"".join(line + b"\n" for line in kept)

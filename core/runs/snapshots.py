@@ -1,4 +1,4 @@
-"""Snapshots: what each epoch of a training leaves behind to be looked at, small enough to keep all of them.
+"""Snapshots: what an epoch of a training leaves behind to be looked at, small enough to keep dozens of them.
 
 snapshots/pinned.npz        the pinned images, and the true classes of the validation images; written once
 snapshots/epoch-0007.npz    after epoch 7 (0: before the first step): conv1's filters, what the network says
@@ -8,6 +8,7 @@ snapshots/epoch-0007.npz    after epoch 7 (0: before the first step): conv1's fi
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from core.files import load_arrays, save_arrays
 from core.runs.run import Run
 
 MAX_PINNED = 8
+_FIRST, _MOST = 10, 40  # epochs of which all are kept, and about how many are in all
 PHOTO = -1  # among numbers of test images: the photograph that comes with the project
 _FILE = re.compile(r"epoch-(\d{4,})\.npz")
 Arrays = dict[str, np.ndarray]
@@ -60,6 +62,12 @@ class Snapshot:
     filters: np.ndarray
     pinned_probabilities: np.ndarray
     probabilities: np.ndarray | None
+
+
+def is_kept(epoch: int, num_epochs: int) -> bool:
+    """Whether a snapshot is kept of `epoch`: of the first ten and the last, and of as many between as make some 40."""
+    every = math.ceil(max(num_epochs - _FIRST, 1) / (_MOST - _FIRST))
+    return epoch <= _FIRST or epoch == num_epochs or epoch % every == 0
 
 
 def write_pinned(run: Run, pinned: Pinned) -> None:

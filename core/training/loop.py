@@ -17,6 +17,7 @@ from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
 from core.runs.checkpoints import Which, available, load_model
 from core.runs.run import RunState
+from core.runs.snapshots import is_kept
 from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
 from core.training.distributed import current
@@ -61,7 +62,7 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         while state.epoch < config.num_epochs or state.epoch_to_finish:
             if not state.epoch_to_finish:
                 train_one_epoch(writer, config, state, *images)
-            _finish_epoch(writer, state, data.val, pinned)
+            _finish_epoch(writer, config, state, data.val, pinned)
         _test(writer, state, data.test)
     except StopRequested:
         save(writer, state)
@@ -144,8 +145,10 @@ def _log_steps(
     )
 
 
-def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet, pinned: ImageSet | None) -> None:
-    """Validate, record the epoch, take a snapshot, save."""
+def _finish_epoch(
+    writer: RunWriter, config: TrainConfig, state: TrainingState, val: ImageSet, pinned: ImageSet | None
+) -> None:
+    """Validate, record the epoch, take a snapshot, and save where it is time."""
     require_finite(state)
     began = time.monotonic()
     result = _evaluate(writer, state, state.judged, val, "validating")
@@ -161,7 +164,10 @@ def _finish_epoch(writer: RunWriter, state: TrainingState, val: ImageSet, pinned
         train_accuracy=correct / count,
         **{f"val_{name}": value for name, value in result.record().items()},
     )
-    take_snapshot(writer, state, pinned, result)
+    if is_kept(state.epoch, config.num_epochs):
+        take_snapshot(writer, state, pinned, result)
+    if state.epoch % config.checkpoint_epochs and state.epoch < config.num_epochs:
+        return
     pointers: tuple[Which, ...] = ("last",)
     if result.accuracy > state.best_accuracy:
         state.best_accuracy = result.accuracy
