@@ -35,7 +35,7 @@ def race(plan: Plan, thread: ThreadPoolExecutor, ours: OurLoop, folder: Path) ->
             "ours": lambda: thread.submit(ours.burst).result(),
             "product": lambda: thread.submit(product).result(),
         }
-        if precision != torch.float32:
+        if precision != torch.float32 and plan.device.type == "cpu":
             exact = plan.config.model_copy(update={"precision": "float32"})
             in_float32 = stack.enter_context(our_loop(thread, exact, plan.steps, folder))
             contenders["ours_float32"] = lambda: thread.submit(in_float32.burst).result()
@@ -60,7 +60,7 @@ def _paces(plan: Plan, rounds: Rounds, precision: str, threads: int, original_th
 
 def _loops(found: dict[str, Pace], workers: int) -> Loops:
     original, ours, alone = found["original"], found["ours"], found.get("ours_one_thread")
-    in_float32 = found.get("ours_float32", ours)
+    in_float32 = ours if ours.precision == "float32" else found.get("ours_float32")
     return Loops(
         original=original,
         original_workers=workers,
@@ -68,7 +68,7 @@ def _loops(found: dict[str, Pace], workers: int) -> Loops:
         ours_float32=in_float32,
         ours_one_thread=alone,
         speedup=ours.images_per_second / original.images_per_second,
-        speedup_float32=in_float32.images_per_second / original.images_per_second,
+        speedup_float32=in_float32.images_per_second / original.images_per_second if in_float32 else None,
         thread_scaling=ours.images_per_second / alone.images_per_second if alone else None,
     )
 

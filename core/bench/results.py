@@ -51,17 +51,17 @@ class Pace:
 class Loops:
     """The loops side by side. The speed-ups are ours over the original's; thread_scaling is ours over ours_one_thread.
 
-    These two are None on a GPU, or where there is one thread only. ours_float32 is ours where training computes in
-    float32 anyway.
+    ours_float32 is ours where training computes in float32 anyway. On a GPU that computes in bfloat16 it is None with
+    its speed-up: nobody trains so. ours_one_thread and thread_scaling are None on a GPU, or where there is one thread.
     """
 
     original: Pace
     original_workers: int
     ours: Pace
-    ours_float32: Pace
+    ours_float32: Pace | None
     ours_one_thread: Pace | None
     speedup: float
-    speedup_float32: float
+    speedup_float32: float | None
     thread_scaling: float | None
 
 

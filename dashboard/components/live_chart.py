@@ -211,10 +211,11 @@ def _trace(series: Series, max_points: int) -> dict[str, Any]:
 
 
 def _y_axis(panel: Panel) -> dict[str, Any]:
+    greatest = max((float(np.max(series.y)) for series in panel.series if len(series.y)), default=0.0)
     axis: dict[str, Any] = {
         "title": {"text": panel.y_title, "standoff": 12},
         "hoverformat": ",.4~g",
-        "exponentformat": "e",  # 4e-4, where the default writes 400µ
+        "exponentformat": "SI" if greatest >= 1000 else "e",  # 80k, and 4e-4 where the other writes 400µ
     }
     if panel.y_percent:
         axis |= {"tickformat": ".0%", "hoverformat": ".1%"}

@@ -138,3 +138,9 @@ def test_x_span_of_nothing_and_of_one_point_is_not_empty() -> None:
     one = Series("a", np.array([7]), np.array([1]), "train")
     low, high = x_span([Panel("A", "a", (one,))])
     assert low < 7 < high
+
+
+@pytest.mark.parametrize(("values", "form"), [([1e-4, 4e-4], "e"), ([60.0, 999.0], "e"), ([900.0, 80_000.0], "SI")])
+def test_large_numbers_are_written_as_80k_and_small_ones_as_4e_4(values: list[float], form: str) -> None:
+    series = Series("a", np.arange(len(values)), np.array(values), "train")
+    assert panel_spec(Panel("Speed", "Images per second", (series,)))["yaxis"]["exponentformat"] == form

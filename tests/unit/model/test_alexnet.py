@@ -152,6 +152,21 @@ def test_dropout_drops_its_share_keeps_the_mean_and_uses_its_own_generator() -> 
     assert layer.eval()(ones) is ones
 
 
+@pytest.mark.parametrize("size", [227, 131])
+def test_the_way_with_fewer_passes_is_the_same_network(size: int) -> None:
+    model = AlexNet(dropout=0.0).double()
+    model.initialize(torch.Generator().manual_seed(0))
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(len(parameter)))
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    plain, found = model(x, size), model._in_fewer_passes(x, size)
+    torch.testing.assert_close(found, plain)
+    both = [torch.autograd.grad(logits.square().sum(), list(model.parameters())) for logits in (found, plain)]
+    for a, b in zip(*both, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize("side", [8, 32, 64, 227, 300])
 @pytest.mark.parametrize("spec", [InputSpec(), InputSpec(32, (0.0,) * 3, (255.0,) * 3)], ids=["standard", "unit"])
 def test_normalize_equals_interpolate(side: int, spec: InputSpec) -> None:

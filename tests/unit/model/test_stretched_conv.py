@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from core.model import AlexNet
-from core.model.stretched_conv import stretch, stretched_conv
+from core.model.stretched_conv import _blocked_conv, stretch, stretched_conv
 
 
 def conv1(dtype: torch.dtype = torch.float64) -> nn.Conv2d:
@@ -41,6 +41,32 @@ def test_values_and_gradients_are_those_of_the_plain_convolution(side: int, size
     for of in conv.parameters():
         a, b = (torch.autograd.grad(y, of, gradient, retain_graph=True)[0] for y in (found, expected))
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12 * float(b.abs().max()))
+
+
+@pytest.mark.parametrize(("side", "size"), [(32, 227), (32, 179), (32, 131), (227, 227), (40, 228), (2, 67)])
+@pytest.mark.parametrize(("kernel", "stride"), [(11, 4), (5, 2), (3, 5), (8, 4)])
+def test_a_convolution_over_blocks_is_the_plain_one(side: int, size: int, kernel: int, stride: int) -> None:
+    """What a GPU does."""
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(8, 3, kernel, kernel, dtype=torch.float64, generator=generator)
+    conv, x = nn.Conv2d(3, 8, kernel, stride, dtype=torch.float64), images(side)
+    conv.weight.data.copy_(weight)
+    found = _blocked_conv(x, conv, conv.bias, size, torch.float64)
+    expected = conv(stretch(x, size))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    gradient = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    for of in conv.parameters():
+        a, b = (torch.autograd.grad(y, of, gradient, retain_graph=True)[0] for y in (found, expected))
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-12 * float(b.abs().max()))
+    assert torch.equal(_blocked_conv(x, conv, None, size, torch.float64) + conv.bias[:, None, None], found)
+
+
+def test_the_bias_can_be_left_to_who_calls() -> None:
+    conv, x = conv1(), images(32)
+    assert conv.bias is not None
+    without = stretched_conv(x, conv, 227, biased=False)
+    torch.testing.assert_close(without + conv.bias[:, None, None], stretched_conv(x, conv, 227), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("side", "size"), [(32, 227), (32, 131)])

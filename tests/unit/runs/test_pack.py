@@ -21,7 +21,7 @@ from core.model import CONV_LAYERS, AlexNet, InputSpec
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state, save_checkpoint
 from core.runs.compact import compact, expand
 from core.runs.metrics import MetricsReader, encode
-from core.runs.pack import pack
+from core.runs.pack import _some, pack
 from core.runs.run import Run, RunState, create_run, list_runs
 from core.runs.snapshots import read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
 from core.runs.writer import RunWriter
@@ -240,6 +240,32 @@ def test_attempts_become_one_segment_without_ends_and_damage(finished: Run, tmp_
     reader.poll()
     assert reader.damaged == 0
     assert reader.steps()["loss"].tolist() == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(("num_steps", "every"), [(0, 1), (2, 1), (3000, 1), (3001, 2), (18_330, 7)])
+def test_of_many_steps_every_other_is_kept_and_of_all_epochs_each(
+    finished: Run, tmp_path: Path, num_steps: int, every: int
+) -> None:
+    steps = [encode({"kind": "step", "step": step, "loss": 1.0}) for step in range(1, num_steps + 1)]
+    epochs = [encode({"kind": "epoch", "epoch": epoch}) for epoch in range(1, 200)]
+    (finished.path / "metrics-0001.jsonl").write_bytes(b"".join([*steps, *epochs]))
+    reader = MetricsReader(pack(finished, tmp_path / "packed", data_source="shapes").path)
+    reader.poll()
+    assert len(reader.epochs()) == 199
+    if num_steps:
+        assert reader.steps()["step"].tolist() == list(range(every, num_steps + 1, every))
+
+
+@pytest.mark.parametrize(
+    ("taken", "kept"),
+    [
+        (range(10), list(range(10))),
+        ([*range(11), *range(14, 190, 7), 195], [0, 1, 2, 4, 7, 14, 28, 49, 98, 195]),
+        (range(3, 40), [3, 4, 5, 7, 9, 12, 17, 22, 29, 39]),
+    ],
+)
+def test_of_many_snapshots_a_few_at_wider_and_wider_distances_are_kept(taken: Any, kept: list[int]) -> None:
+    assert _some(tuple(taken)) == kept
 
 
 @pytest.mark.parametrize("rank", [0, -1, 2049])

@@ -15,6 +15,7 @@ from core.runs.run import Run, create_run
 from core.runs.snapshots import (
     Pinned,
     Snapshot,
+    is_kept,
     read_pinned,
     read_snapshot,
     read_snapshot_maps,
@@ -98,3 +99,17 @@ def test_a_snapshot_of_ten_classes_stays_below_six_megabytes(run: Run) -> None:
     snapshot = Snapshot(1, 1, rng.random((96, 3, 11, 11)), rng.random((8, 10)), rng.random((5_000, 10)))
     write_snapshot(run, snapshot, maps)
     assert (run.path / "snapshots" / "epoch-0001.npz").stat().st_size < 6e6
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "kept"),
+    [
+        (1, [0, 1]),
+        (8, list(range(9))),
+        (40, list(range(41))),
+        (240, [*range(11), *range(16, 241, 8)]),
+        (205, [*range(11), *range(14, 204, 7), 205]),
+    ],
+)
+def test_of_a_long_training_about_forty_are_kept(num_epochs: int, kept: list[int]) -> None:
+    assert [epoch for epoch in range(num_epochs + 1) if is_kept(epoch, num_epochs)] == kept

@@ -32,7 +32,9 @@ def test_it_is_a_packed_run_with_a_card_and_curves() -> None:
     reader.poll()
     assert reader.damaged == 0
     assert len(reader.epochs()) == run.config.num_epochs
-    assert len(reader.steps()["step"]) == record["step"]
+    steps = reader.steps()["step"]
+    assert 1000 < len(steps) <= 3000
+    assert steps[-1] > 0.99 * record["step"]
 
 
 def test_it_is_small_and_names_no_path() -> None:

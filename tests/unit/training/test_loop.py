@@ -158,6 +158,16 @@ def test_a_resume_is_exact_with_an_average_and_growing_inputs(
     assert_same_training(resume(run, data_dir), whole)
 
 
+def test_an_epoch_need_not_be_saved_but_the_last_is_and_the_best_is_a_saved_one(train: Train) -> None:
+    run = train(num_epochs=5, checkpoint_epochs=3)
+    assert run.state is RunState.FINISHED, run.end
+    epochs = metrics(run).epochs()
+    assert len(epochs) == 5
+    last, best = find_checkpoint(run, "last"), find_checkpoint(run, "best")
+    assert (last.epoch, best.epoch) == (5, max((3, 5), key=lambda epoch: epochs[epoch - 1]["val_accuracy"]))
+    assert best.val_accuracy == epochs[best.epoch - 1]["val_accuracy"]
+
+
 def test_a_stop_while_loading_ends_before_any_network(
     train: Train, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
