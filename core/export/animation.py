@@ -99,7 +99,8 @@ def _verdict(snapshot: Snapshot, names: list[str], label: int, pinned: int) -> s
 
 def _side_by_side(snapshot: Snapshot, image: np.ndarray, maps: FeatureMaps) -> Image.Image:
     """The filters above the pinned image on the left, the maps on the right, on white."""
-    filters, sheet = enlarged(filter_sheet(snapshot.filters), _SIDE), maps_sheet(to_levels(maps), _SIDE)
+    filters = enlarged(filter_sheet(snapshot.filters, len(image)), _SIDE)
+    sheet = maps_sheet(to_levels(maps), _SIDE)
     side = max(sheet.height - filters.height - _GAP, 96)
     picture = Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)
     height = max(filters.height + _GAP + side, sheet.height)

@@ -39,8 +39,13 @@ def export_filters(checkpoint: Checkpoint, kernels: np.ndarray, path: Path) -> N
     """Write conv1's filters (float32, C x 3 x H x W) as PNG, captioned. Raises ExportError as export_maps does."""
     count, _, height, width = kernels.shape
     title = f"conv1: {count} filters of {height} × {width}, in colour"
-    lines = ["Each on its own scale; grey is 0. Filter 0 is top left, 12 in a row.", described(checkpoint)]
-    _save_png(captioned(enlarged(filter_sheet(kernels), _SIDE), title, lines), title, lines, path)
+    lines = [
+        "What acts of them on stretched images, which are smooth. Each is on its own scale; grey is 0. Filter 0 is top "
+        "left, 12 in a row.",
+        described(checkpoint),
+    ]
+    sheet = filter_sheet(kernels, checkpoint.input_spec.image_size)
+    _save_png(captioned(enlarged(sheet, _SIDE), title, lines), title, lines, path)
 
 
 def described(checkpoint: Checkpoint) -> str:

@@ -143,8 +143,11 @@ def _classes(reader: MetricsReader, subject: Subject) -> str:
 
 def _filters(subject: Subject) -> str:
     kernels = subject.model.conv1.weight.detach().float().cpu().numpy()
-    sheet = enlarged(filter_sheet(kernels), _SHEET)
-    caption = f"All {len(kernels)} filters of conv1, 11 × 11 pixels, each on its own scale; grey is 0."
+    sheet = enlarged(filter_sheet(kernels, subject.checkpoint.input_spec.image_size), _SHEET)
+    caption = (
+        f"What acts of the {len(kernels)} filters of conv1, 11 × 11 pixels, on stretched images, which are smooth. "
+        "Each is on its own scale; grey is 0."
+    )
     return section("What the first layer looks for", picture(sheet, caption, caption, "sheet"))
 
 

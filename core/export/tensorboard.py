@@ -26,7 +26,7 @@ from core.files import new_folder
 from core.inspection.filters import filter_sheet
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
-from core.runs.snapshots import read_snapshot, snapshot_epochs
+from core.runs.snapshots import read_pinned, read_snapshot, snapshot_epochs
 
 _SCALARS = ("loss", "accuracy", "learning_rate", "images_per_second")
 _FILTERS_SIDE = 440
@@ -91,11 +91,12 @@ def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: Progr
             picture = np.asarray(confusion_picture(np.array(record["val_confusion"])))
             writer.add_image("confusion", picture, *at, dataformats="HWC")
         kept = snapshot_epochs(run)
+        image_size = read_pinned(run).images.shape[1] if kept else 0
         for done, epoch in enumerate(kept):
             progress(done, len(kept), f"Filters of epoch {epoch}")
             snapshot = read_snapshot(run, epoch)
             at = snapshot.step, started + seconds.get(epoch, 0.0)
-            picture = np.asarray(enlarged(filter_sheet(snapshot.filters), _FILTERS_SIDE))
+            picture = np.asarray(enlarged(filter_sheet(snapshot.filters, image_size), _FILTERS_SIDE))
             writer.add_image("filters/conv1", picture, *at, dataformats="HWC")
     progress(1, 1, "Done")
 

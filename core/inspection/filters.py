@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+import torch
 from PIL import Image
 
 from core.errors import InspectionError
 from core.inspection.mosaic import colormap, sheet_columns, to_sheet
-from core.model.alexnet import CONV_LAYERS, AlexNet
+from core.model.alexnet import CONV_LAYERS, INPUT_SIZE, AlexNet
+from core.model.stretched_conv import bilinear_matrix
+
+_STRIDE = 4  # of conv1
 
 
 def filter_weights(model: AlexNet, layer: str, channel: int) -> np.ndarray:
@@ -24,11 +30,35 @@ def filter_weights(model: AlexNet, layer: str, channel: int) -> np.ndarray:
     return kernel
 
 
-def filter_sheet(weights: np.ndarray, columns: int = 12) -> Image.Image:
-    """All kernels of conv1 (float32, N x 3 x k x k) as one RGB picture, one pixel a weight and one between kernels.
+def acting(kernels: np.ndarray, image_size: int) -> np.ndarray:
+    """What acts of conv1's kernels (float32, ... x k x k) on images of `image_size` pixels, stretched; same shape.
 
-    Each kernel has a scale of its own: at first all are small, and their patterns are what is looked for.
+    Stretched images are smooth: most of a kernel never meets a signal in them, and keeps the noise that it began with.
+    Here it is C^1/2 kernel C^1/2, where C is the covariance, along an axis, of the pixels under a window if the stored
+    ones were independent. The squares sum up to the variance of the kernel's output. Without stretching C is 1.
     """
+    root = _excitation(image_size, kernels.shape[-1])
+    return (root @ kernels @ root).astype(np.float32)  # type: ignore[no-any-return]
+
+
+@cache
+def _excitation(image_size: int, side: int) -> np.ndarray:
+    """C^1/2 of acting: float64, side x side."""
+    matrix = bilinear_matrix(image_size, INPUT_SIZE, torch.device("cpu")).double()
+    windows = matrix.unfold(0, side, _STRIDE)  # outputs x stored pixels x side
+    covariance = torch.einsum("isu,isv->uv", windows, windows) / len(windows)
+    values, vectors = torch.linalg.eigh(covariance)
+    root: np.ndarray = ((vectors * values.clamp_min(0).sqrt()) @ vectors.T).numpy()
+    return root
+
+
+def filter_sheet(kernels: np.ndarray, image_size: int, columns: int = 12) -> Image.Image:
+    """What acts of conv1's kernels (float32, N x 3 x k x k) as one RGB picture, one pixel between kernels.
+
+    image_size: of the stored images, in pixels. Each kernel has a scale of its own: at first all are small, and their
+    patterns are what is looked for.
+    """
+    weights = acting(kernels, image_size)
     reach = np.maximum(np.abs(weights).max((1, 2, 3), keepdims=True), 1e-12)
     pixels = np.round(127.5 + 127.5 * weights / reach).astype(np.uint8)
     apart = np.pad(pixels, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=255)

@@ -48,7 +48,7 @@ def stretch(x: torch.Tensor, size: int, side: int | None = None) -> torch.Tensor
     side = size if side is None else side
     if x.shape[-1] == size == side:
         return x
-    matrix = functional.pad(_bilinear_matrix(x.shape[-1], size, x.device), (0, 0, 0, side - size)).to(x.dtype)
+    matrix = functional.pad(bilinear_matrix(x.shape[-1], size, x.device), (0, 0, 0, side - size)).to(x.dtype)
     return matrix @ (x @ matrix.T)
 
 
@@ -149,7 +149,7 @@ def _unfold_columns(folded: torch.Tensor, like: torch.Tensor, shares: torch.Tens
 @cache
 @torch.inference_mode(False)  # else the first caller decides whether training may use it
 def _windows(side: int, size: int, kernel: int, stride: int) -> _Windows:
-    matrix = _bilinear_matrix(side, size, torch.device("cpu")).double()
+    matrix = bilinear_matrix(side, size, torch.device("cpu")).double()
     places = matrix.unfold(0, kernel, stride)  # outputs x side x k
     seen = (places != 0).any(2)
     first, last = seen.int().argmax(1), side - 1 - seen.flip(1).int().argmax(1)
@@ -161,7 +161,7 @@ def _windows(side: int, size: int, kernel: int, stride: int) -> _Windows:
 
 @cache  # a copy to a GPU in each step would make the step wait; a CUDA graph reads these as long as it lives
 @torch.inference_mode(False)
-def _bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
+def bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
     """target x source: row i holds the weights of target pixel i, obtained from interpolate itself."""
     identity = torch.eye(source, device=device)[None, None]
     return functional.interpolate(identity, (target, source), mode="bilinear", align_corners=False)[0, 0]

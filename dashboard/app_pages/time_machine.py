@@ -46,7 +46,7 @@ def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: st
         with left:
             photo_panel(snapshot, pinned, image, names)
             confusion_panel(snapshot, pinned, names)
-            filters_panel(snapshot)
+            filters_panel(snapshot, pinned.images.shape[1])
         with right:
             channel = pick_channel(num_channels(layer))
             maps_panel(run, epoch, layer, image, scale, channel)

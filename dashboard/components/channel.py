@@ -7,7 +7,7 @@ from PIL import Image
 
 from core.inspection.atlas import Atlas
 from core.inspection.feature_maps import FeatureMaps
-from core.inspection.filters import filter_image
+from core.inspection.filters import acting, filter_image
 from core.inspection.mosaic import Levels, colormap
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
@@ -97,13 +97,14 @@ def _statistics(alone: FeatureMaps) -> None:
 def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:
     kernel = cache.kernel(checkpoint, layer, channel)
     inputs, height, width = kernel.shape
-    picture = filter_image(kernel)
     if inputs == 3:
-        about = f"Its filter, {height} × {width}, in colour"
+        kernel = acting(kernel, checkpoint.input_spec.image_size)
+        about = f"What acts of its filter, {height} × {width}, on smooth images"
     else:
         about = (
             f"Its filter: a {height} × {width} kernel for each of {inputs} input channels. Red adds, blue takes away"
         )
+    picture = filter_image(kernel)
     factor = _FILTER_PIXELS // picture.width + 1
     large = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     st.image(large, caption=about, width=_FILTER_PIXELS, alt=f"The filter of channel {channel}")

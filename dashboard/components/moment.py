@@ -14,6 +14,10 @@ from dashboard.components.mosaic import channel_mosaic
 from dashboard.html_charts import confusion_html, probability_rows
 from dashboard.markdown import plain
 
+_ACTING = (
+    "Small images, stretched to 227 pixels, are smooth. Most of a filter never meets a signal in them, and keeps the "
+    "noise that it began with. This is the part that acts; the weights themselves are on the page Walkthrough."
+)
 _FILTER_PIXELS = 4  # screen pixels a weight
 _FILM_MOMENTS = 12
 _FILM_HEIGHT = 110  # pixels
@@ -39,11 +43,11 @@ def maps_panel(run: Run, epoch: int, layer: str, image: int, scale: ColorScale, 
         channel_mosaic(sheet, channel, key=state.TIME_MOSAIC, alt=alt)
 
 
-def filters_panel(snapshot: Snapshot) -> None:
-    """The kernels of conv1 in colour."""
-    sheet = filter_sheet(snapshot.filters)
+def filters_panel(snapshot: Snapshot, image_size: int) -> None:
+    """What acts of conv1's kernels, in colour."""
+    sheet = filter_sheet(snapshot.filters, image_size)
     large = sheet.resize((sheet.width * _FILTER_PIXELS, sheet.height * _FILTER_PIXELS), Image.Resampling.NEAREST)
-    st.caption(f"The {len(snapshot.filters)} filters of conv1, each on a scale of its own.")
+    st.caption(f"What acts of the {len(snapshot.filters)} filters of conv1, each on a scale of its own.", help=_ACTING)
     st.image(large, alt=f"The filters of conv1 after epoch {snapshot.epoch}")
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from core.errors import InspectionError
-from core.inspection.filters import filter_image, filter_weights
+from core.inspection.filters import acting, filter_image, filter_sheet, filter_weights
 from core.inspection.mosaic import colormap
 from core.model import CONV_LAYERS, AlexNet
+from core.model.stretched_conv import bilinear_matrix
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,28 @@ def test_more_input_channels_lie_side_by_side_on_one_signed_scale() -> None:
 
 def test_weights_of_zero_are_drawn() -> None:
     assert len(np.unique(np.asarray(filter_image(np.zeros((4, 3, 3), np.float32))))) <= 3
+
+
+@pytest.mark.parametrize("image_size", [8, 32, 64, 227])
+def test_what_acts_of_a_kernel_tells_the_variance_of_its_output(image_size: int) -> None:
+    """Over images of independent pixels: the sum of what each contributes, over all places of the window."""
+    kernel = torch.randn(11, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    matrix = bilinear_matrix(image_size, 227, torch.device("cpu")).double()
+    windows = [matrix[4 * i : 4 * i + 11] for i in range(55)]
+    expected = np.mean([float((rows.T @ kernel @ columns).square().sum()) for rows in windows for columns in windows])
+    found = acting(kernel.numpy(), image_size)
+    assert found.dtype == np.float32
+    assert float((found.astype(np.float64) ** 2).sum()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_nothing_of_a_kernel_is_lost_where_images_are_not_stretched(model: AlexNet) -> None:
+    kernels = model.conv1.weight.detach().numpy()
+    np.testing.assert_allclose(acting(kernels, 227), kernels, atol=1e-6)
+
+
+def test_noise_that_no_stretched_image_can_hold_is_not_drawn() -> None:
+    checkerboard = np.indices((11, 11)).sum(0) % 2 * 2 - 1
+    smooth = np.outer(np.hanning(11), np.hanning(11))
+    kernels = np.broadcast_to(np.stack([smooth, smooth + checkerboard])[:, None], (2, 3, 11, 11)).astype(np.float32)
+    pictures = np.asarray(filter_sheet(kernels, 32)).astype(int)
+    assert np.abs(pictures[:, :11] - pictures[:, 12:23]).max() <= 8  # of 255; as weights they differ by over 100
