@@ -108,12 +108,12 @@ class TrainConfig(BaseModel):
 
     snapshots: bool = Field(
         True,
-        description="After each epoch (of many, after some 40 of them) keep filters, predictions and the maps of the "
-        "pinned images, about 5 MB, for the time machine.",
+        description="After each epoch (of more than 40, after 25 to 40 of them) keep filters, predictions and the maps "
+        "of the pinned images, about 5 MB, for the time machine.",
     )
     pinned_images: Annotated[tuple[Annotated[int, Ge(0)] | Literal["photo"], ...], Len(0, 8)] = Field(
         (),
-        description="Numbers of up to 8 test images whose feature maps are kept after each epoch, such as 3, 17, 42; "
+        description="Numbers of up to 8 test images whose feature maps snapshots keep, such as 3, 17, 42; "
         "photo stands for the photograph of a cat that comes with the project; one of each class where empty.",
     )
 

@@ -15,7 +15,7 @@ from core.data.augment import shifted
 from core.data.images import ImageSet
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 
-_BATCH = {"cpu": 250, "cuda": 1000}
+_BATCH, _BATCH_ON_GPU = 250, 1000
 
 Views = Literal["plain", "flip", "flip-shift"]
 #: (shift in stored pixels, mirrored): what is averaged over, known as test-time augmentation
@@ -66,7 +66,7 @@ def evaluate(
     The model's mode (training or evaluation) is put back afterwards.
     """
     device = next(model.parameters()).device
-    batch_size = _BATCH[device.type]
+    batch_size = _BATCH_ON_GPU if device.type == "cuda" else _BATCH
     was_training = model.training
     model.eval()
     losses = torch.zeros((), device=device, dtype=torch.float64)

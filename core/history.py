@@ -53,7 +53,7 @@ class History:
 
     @property
     def forgetting_events(self) -> np.ndarray:
-        """How often each image went from correct to wrong, int64, N (Toneva et al. 2019, here from epoch to epoch)."""
+        """How often each image went from correct to wrong, int64, N (Toneva et al. 2019, here between kept epochs)."""
         found: np.ndarray = (self.correct[:, :-1] & ~self.correct[:, 1:]).sum(1)
         return found
 

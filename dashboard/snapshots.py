@@ -8,7 +8,15 @@ from core.errors import RunError
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import Mosaic, Scale, mosaic
 from core.runs.run import Run
-from core.runs.snapshots import Pinned, Snapshot, read_pinned, read_snapshot, read_snapshot_maps, snapshot_file
+from core.runs.snapshots import (
+    Pinned,
+    Snapshot,
+    read_pinned,
+    read_snapshot,
+    read_snapshot_maps,
+    snapshot_epochs,
+    snapshot_file,
+)
 
 
 def pinned(run: Run) -> Pinned:
@@ -44,6 +52,11 @@ def _sheet(
     run_path: Path, epoch: int, layer: str, image: int, scale: Scale, fixed: float | None, written: int
 ) -> Mosaic:
     return mosaic(_maps(run_path, epoch, layer, image, written), scale, fixed=fixed)
+
+
+def written(run: Run) -> tuple[int, ...]:
+    """When each snapshot was written: changes with every new one, and where a resumed run repeats some."""
+    return tuple(_written(run, epoch) for epoch in snapshot_epochs(run))
 
 
 def _written(run: Run, epoch: int) -> int:

@@ -19,7 +19,7 @@ from core.inspection.patches import top_patches
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
-from core.runs.snapshots import snapshot_epochs
+from dashboard import snapshots
 from dashboard.cache import kept, network, test_fingerprint, test_images
 from dashboard.images import jpeg
 
@@ -96,14 +96,14 @@ def _keep(checkpoint: Checkpoint, file: str, found: Atlas | Outcomes) -> None:
 
 def history(run: Run, class_names: tuple[str, ...]) -> History | None:
     """What each epoch said of the validation images; None for a run that kept none. Raises RunError."""
-    return _history(run.path, str(run.environment), snapshot_epochs(run), class_names, run)
+    return _history(run.path, str(run.environment), snapshots.written(run), class_names, run)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading what each epoch said of the validation images")
 def _history(
     path: Path,  # noqa: ARG001 - the cache's key, as are the next
     started: str,  # noqa: ARG001 - another run may get the name of a deleted one
-    epochs: tuple[int, ...],  # noqa: ARG001
+    written: tuple[int, ...],  # noqa: ARG001
     class_names: tuple[str, ...],
     _run: Run,
 ) -> History | None:

@@ -77,7 +77,7 @@ def _frames(
         title = f"Epoch {epoch}" if epoch else "Before the first step"
         lines = [
             _standing(run, snapshot, accuracies.get(epoch)),
-            f"Left: conv1's {len(snapshot.filters)} filters above {images.about(pinned)}"
+            f"Left: what acts of conv1's {len(snapshot.filters)} filters above {images.about(pinned)}"
             f"{_verdict(snapshot, names, int(images.labels[pinned]), pinned)}. Right: all {len(maps.values)} channels "
             f"of {layer} for it, after ReLU. Each tile is on its own scale.",
         ]

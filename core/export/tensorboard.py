@@ -1,7 +1,8 @@
 """A run as TensorBoard event files: tensorboard --logdir FOLDER
 
     train/  loss, accuracy, learning_rate, images_per_second, for each logged step
-    val/    loss, accuracy, and as pictures the confusion matrix and conv1's filters, for each epoch
+    val/    loss, accuracy and the confusion matrix as a picture for each epoch; what acts of conv1's filters for each
+            that left a snapshot
 
 Both under the number of the training step, so that TensorBoard draws training and validation into one chart.
 """
@@ -24,9 +25,10 @@ from core.export.pictures import confusion_picture, enlarged
 from core.export.settings import setting_rows
 from core.files import new_folder
 from core.inspection.filters import filter_sheet
+from core.model.alexnet import InputSpec
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
-from core.runs.snapshots import read_pinned, read_snapshot, snapshot_epochs
+from core.runs.snapshots import read_snapshot, snapshot_epochs
 
 _SCALARS = ("loss", "accuracy", "learning_rate", "images_per_second")
 _FILTERS_SIDE = 440
@@ -91,7 +93,7 @@ def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: Progr
             picture = np.asarray(confusion_picture(np.array(record["val_confusion"])))
             writer.add_image("confusion", picture, *at, dataformats="HWC")
         kept = snapshot_epochs(run)
-        image_size = read_pinned(run).images.shape[1] if kept else 0
+        image_size = run.data.get("image_size", InputSpec.image_size)
         for done, epoch in enumerate(kept):
             progress(done, len(kept), f"Filters of epoch {epoch}")
             snapshot = read_snapshot(run, epoch)

@@ -20,7 +20,7 @@ _helpers = threading.local()  # of each thread that calls: their priority is the
 
 
 def check() -> None:
-    """Raises RuntimeError where this doesn't work here."""
+    """Raises whatever is wrong where this doesn't work here."""
     forward(torch.ones(1, 5), 5, 1e-5, 2.0)
 
 

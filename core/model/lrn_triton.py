@@ -18,8 +18,9 @@ _COUNT = 128  # threads of a program
 
 
 def check() -> None:
-    """Raises RuntimeError where this doesn't work here."""
-    forward(torch.ones(1, MULTIPLE, device="cuda"), 5, 1e-5, 2.0)
+    """Raises whatever is wrong where this doesn't work here."""
+    x, bias = torch.ones(1, MULTIPLE, device="cuda"), torch.ones(MULTIPLE, device="cuda")
+    backward(x, forward(x, 5, 1e-5, 2.0, bias), 5, 1e-5, 2.0, bias)
 
 
 def forward(x: torch.Tensor, size: int, scale: float, k: float, bias: torch.Tensor | None = None) -> torch.Tensor:

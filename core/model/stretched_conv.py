@@ -46,8 +46,8 @@ def stretch(x: torch.Tensor, size: int, side: int | None = None) -> torch.Tensor
     side: of the result, where it is to be another: cut off, or filled with zeros, at the right and the bottom.
     """
     side = size if side is None else side
-    if x.shape[-1] == size == side:
-        return x
+    if x.shape[-1] == size:
+        return functional.pad(x, (0, side - size) * 2)
     matrix = functional.pad(bilinear_matrix(x.shape[-1], size, x.device), (0, 0, 0, side - size)).to(x.dtype)
     return matrix @ (x @ matrix.T)
 

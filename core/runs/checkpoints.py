@@ -132,7 +132,9 @@ def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
         if manifest is not None:
             break
     if name is None:
-        raise CheckpointError(f"Run {run.id!r} has no {which} checkpoint yet; it appears after the first validation.")
+        raise CheckpointError(
+            f"Run {run.id!r} has no {which} checkpoint yet; it appears with the first epoch that is saved."
+        )
     if manifest is not None and manifest.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         raise CheckpointError(
             f"{name} of run {run.id!r} was written by a newer version of this program; update it to read it."

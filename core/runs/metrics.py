@@ -114,6 +114,8 @@ class MetricsReader:
                 value = record.get(name)
                 column.append(float("nan") if value is None else value)
         elif kind == "epoch":
+            while self._epochs and self._epochs[-1]["step"] >= record["step"]:  # an earlier attempt ended it as well
+                self._epochs.pop()
             self._epochs.append(record)
         elif kind == "event":
             self._events.append(record)

@@ -163,10 +163,11 @@ def _write_checkpoint(checkpoint: Checkpoint, weights: Tensors, folder: Path) ->
 def _metrics(run: Run) -> bytes:
     """All attempts as one segment, which a reader takes in as it did the many; without ends, and damaged lines.
 
-    Of many steps every second, third, ... is kept.
+    Of many steps the first, every second, third, ... from there and the last are kept.
     """
     lines = [line for path in segment_paths(run.path) for line in path.read_bytes().splitlines()]
     records = [(line, record) for line in lines if (record := decode(line)) and record.get("event") != "end"]
-    every = math.ceil(sum(record["kind"] == "step" for _, record in records) / _MOST_STEPS)
-    kept = (line for line, record in records if record["kind"] != "step" or record["step"] % every == 0)
+    steps = {record["step"] for _, record in records if record["kind"] == "step"}
+    chosen = {*sorted(steps)[:: math.ceil(len(steps) / _MOST_STEPS) or 1], max(steps, default=0)}
+    kept = (line for line, record in records if record["kind"] != "step" or record["step"] in chosen)
     return b"".join(line + b"\n" for line in kept)

@@ -99,6 +99,13 @@ def snapshot_epochs(run: Run) -> tuple[int, ...]:
     return tuple(sorted(int(found[1]) for found in map(_FILE.fullmatch, names) if found))
 
 
+def forget_snapshots_after(run: Run, epoch: int) -> None:
+    """Remove those of later epochs: a resumed attempt repeats these, and another one's must not pass for its own."""
+    for later in snapshot_epochs(run):
+        if later > epoch:
+            snapshot_file(run, later).unlink(missing_ok=True)
+
+
 def read_pinned(run: Run) -> Pinned:
     """The pinned images. Raises RunError where they are missing or damaged."""
     return Pinned(**_read(run.path / "snapshots" / "pinned.npz", run, *Pinned.__dataclass_fields__))

@@ -15,6 +15,7 @@ from core.data.images import CIFAR10_CLASSES, ImageSet
 from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
+from core.runs.snapshots import is_kept
 from core.training.device import device_name, pick_device, pick_precision, precision_name
 from core.training.progressive import step_cost, work
 from core.training.state import RECENT, fresh
@@ -95,10 +96,11 @@ def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
     bytes_per_value = 4 if pick_precision(config, pick_device(config)) is torch.float32 else 2
     activations = sum(prod(row.output_shape) for row in rows) * config.batch_size * bytes_per_value
     weights = parameters * 4 * _TENSORS_PER_WEIGHT
+    kept = sum(is_kept(epoch, config.num_epochs) for epoch in range(1, config.num_epochs + 1))
     return Cost(
         parameters=parameters,
         memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
-        # best, last and replaced weights, two moments
-        disk_bytes=parameters * 4 * 5 + config.snapshots * config.num_epochs * _SNAPSHOT_BYTES,
+        # best, last and replaced weights, two moments, and the weights themselves where those are an average
+        disk_bytes=parameters * 4 * (5 + bool(config.average_decay)) + config.snapshots * kept * _SNAPSHOT_BYTES,
         seconds=images / speed.images_per_second,
     )

@@ -17,7 +17,7 @@ from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
 from core.runs.checkpoints import Which, available, load_model
 from core.runs.run import RunState
-from core.runs.snapshots import is_kept
+from core.runs.snapshots import forget_snapshots_after, is_kept
 from core.runs.writer import RunWriter
 from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
 from core.training.distributed import current
@@ -54,6 +54,8 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     )
     pinned = pin(writer, config, data)
     is_new = state.peers.tell(not available(writer.run))
+    if not is_new and state.peers.is_first:
+        forget_snapshots_after(writer.run, state.epoch)
     if is_new:
         save(writer, state)
         take_snapshot(writer, state, pinned)
@@ -166,7 +168,8 @@ def _finish_epoch(
     )
     if is_kept(state.epoch, config.num_epochs):
         take_snapshot(writer, state, pinned, result)
-    if state.epoch % config.checkpoint_epochs and state.epoch < config.num_epochs:
+    is_due = state.epoch % config.checkpoint_epochs == 0 or state.epoch == config.num_epochs
+    if not state.peers.tell(is_due or time.monotonic() - state.saved > config.checkpoint_seconds):
         return
     pointers: tuple[Which, ...] = ("last",)
     if result.accuracy > state.best_accuracy:

@@ -31,7 +31,7 @@ def pick_view() -> tuple[str, str]:
         state.check_link(state.SET, sets, "set of images")
         name = st.segmented_control(
             "Images", sets, default=TEST, required=True, key=state.SET, bind="query-params", disabled=view == _EPOCHS,
-            on_change=state.first_page, help="Learnt and forgotten: only the validation images are judged every epoch.",
+            on_change=state.first_page, help="Learnt and forgotten: only the validation images are judged meanwhile.",
         )  # fmt: skip
     return view, VALIDATION if view == _EPOCHS else name
 
@@ -71,7 +71,7 @@ def show_epochs(checkpoint: Checkpoint, judged: Judged, history: History) -> Non
     """What became of the images over the epochs; click one to see its own course."""
     st.plotly_chart(
         judgement_charts.learning_shares(history), key="learning_shares",
-        alt=f"Shares of the images learnt and forgotten over {len(history.epochs)} epochs",
+        alt=f"Shares of the images learnt and forgotten after {len(history.epochs)} epochs",
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
         group = pick_group()

@@ -57,7 +57,9 @@ def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: st
 
 st.title("Time machine")
 st.markdown("The network as it was after its epochs: one slider moves filters, feature maps, answers and mistakes.")
-run = run_picker(lambda run: bool(snapshot_epochs(run)), "No run has snapshots yet; a new run takes one at each epoch.")
+run = run_picker(
+    lambda run: bool(snapshot_epochs(run)), "No run has snapshots yet; a new run takes them after its epochs."
+)
 if run is None:
     st.stop()
 try:

@@ -98,8 +98,9 @@ def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:
     kernel = cache.kernel(checkpoint, layer, channel)
     inputs, height, width = kernel.shape
     if inputs == 3:
-        kernel = acting(kernel, checkpoint.input_spec.image_size)
-        about = f"What acts of its filter, {height} × {width}, on smooth images"
+        stored = checkpoint.input_spec.image_size
+        kernel = acting(kernel, stored)
+        about = f"What acts of its filter, {height} × {width}, on images stored at {stored} pixels"
     else:
         about = (
             f"Its filter: a {height} × {width} kernel for each of {inputs} input channels. Red adds, blue takes away"

@@ -59,7 +59,7 @@ def gallery(
 ) -> None:
     """Draw the images at `positions`; a click chooses one. Where they can't be had, their numbers.
 
-    correct: whether each was classified correctly after each epoch, bool, N x E; drawn as a strip below it.
+    correct: whether each was classified correctly after each kept epoch, bool, N x E; drawn as a strip below it.
     """
     numbers = positions.tolist()
     if not numbers:
@@ -71,7 +71,9 @@ def gallery(
         return
     pictures = _pictures(judged.images, positions)
     if correct is not None:
-        st.caption("The strip under each image: a field an epoch, green where it was correct, orange where it was not.")
+        st.caption(
+            "The strip under each image: a field a kept epoch, green where it was correct, orange where it was not."
+        )
         pictures = _with_strips(pictures, correct)
     with st.container(height=_HEIGHT):
         mosaic(

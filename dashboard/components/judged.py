@@ -107,7 +107,7 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
     if history is None:
         st.info(
             "No epoch of this run left a snapshot of what it said of the validation images. Runs that are started now "
-            "leave one after each epoch; until then, look at the test images.",
+            "leave them; until then, look at the test images.",
             icon=":material/history:",
         )
         return None

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from core.errors import CoreError
+from core.follow import summary
 from core.runs.metrics import MetricsReader
 from core.runs.run import Progress, Run, RunState
 from core.training import jobs
@@ -39,7 +40,7 @@ def _draw(run: Run, drawn_as: RunState) -> None:
     _say(run, now, reader)
     if now.is_active:
         st.progress(progress.fraction, progress_line(progress))
-    _figures(progress, reader, now)
+    _figures(run, progress, reader, now)
     _curves(run, progress, reader)
     _classes(run, reader)
 
@@ -81,7 +82,7 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
         st.caption(f":material/warning: Damaged lines of the metrics that were skipped: {reader.damaged}.")
 
 
-def _figures(progress: Progress, reader: MetricsReader, now: RunState) -> None:
+def _figures(run: Run, progress: Progress, reader: MetricsReader, now: RunState) -> None:
     """Four numbers that say how it goes."""
     card = partial(st.metric, border=True, height="stretch")
     losses = reader.recent("loss", _RECENT_STEPS)
@@ -96,7 +97,8 @@ def _figures(progress: Progress, reader: MetricsReader, now: RunState) -> None:
             test_help = f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw."
             card("Test accuracy", f"{tests[-1]['accuracy']:.1%}", help=test_help)
         else:
-            card("Best validation", f"{max(accuracies):.1%}" if epochs else "–")
+            best = summary(run)["val_accuracy"]
+            card("Best validation", "–" if best is None else f"{best:.1%}", help="Of the epochs that were saved.")
         if now.is_active:
             memory = f"{progress.memory_bytes / 1e9:.1f} GB" if progress.memory_bytes else "–"
             card("Memory", memory, help="Of the GPU that trains, or of the process where a CPU does.")

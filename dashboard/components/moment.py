@@ -64,7 +64,7 @@ def confusion_panel(snapshot: Snapshot, pinned: Pinned, names: tuple[str, ...]) 
 
 
 def film_panel(run: Run, epochs: tuple[int, ...], layer: str, image: int, channel: int) -> None:
-    """The chosen channel at every epoch, side by side on one scale."""
+    """The chosen channel over the epochs, side by side on one scale."""
     moments = evenly(epochs, _FILM_MOMENTS)
     film = channel_film([snapshots.maps(run, epoch, layer, image) for epoch in moments], channel)
     factor = max(1, _FILM_HEIGHT // film.height)

@@ -23,7 +23,7 @@ def checkpoint_picker() -> Checkpoint | None:
         state.keep_first(state.CHECKPOINT, choices)
         which = st.segmented_control(
             "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", required=True,
-            help="best: the epoch with the highest validation accuracy; last: the latest saved weights.",
+            help="best: of the saved epochs, that of the highest validation accuracy; last: the latest saved weights.",
         )  # fmt: skip
     try:
         checkpoint = find_checkpoint(run, which or choices[0])

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from core import evaluation
 from core.data.augment import shifted
 from core.data.images import ImageSet
 from core.data.shapes import make_shapes
@@ -43,7 +42,7 @@ def logits(model: AlexNet, images: ImageSet) -> torch.Tensor:
 def test_loss_accuracy_and_confusion_are_those_of_single_images(
     model: AlexNet, images: ImageSet, logits: torch.Tensor, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(evaluation._BATCH, "cpu", batch)
+    monkeypatch.setattr("core.evaluation._BATCH", batch)
     heard: list[int] = []
     found = evaluate(model, images, on_batch=heard.append)
     confusion = np.zeros((10, 10), int)

@@ -13,6 +13,7 @@ import torch
 from core.__main__ import main
 from core.bench import suite
 from core.bench.breakdown import PARTS
+from core.bench.report import make_table
 from core.bench.results import Plan, Result
 
 PACE = {"precision", "batch_size", "threads", "images_per_second", "rounds"}
@@ -85,6 +86,16 @@ def test_the_figures_agree_with_each_other(result: Result) -> None:
     assert all(percent > 0 for percent in result.step_percent.values())
     assert result.latency.prediction_ms > 0
     assert result.latency.feature_maps_ms > 0
+
+
+def test_a_gpu_is_not_compared_in_float32(result: Result) -> None:
+    training = replace(result.training, ours_float32=None, speedup_float32=None, ours_one_thread=None)
+    training = replace(training, ours=replace(training.ours, precision="bfloat16"))
+    table = make_table(replace(result, training=training))
+    names = list(table.columns[0].cells)
+    assert sum(str(name).startswith("ours, bfloat16") for name in names) == 1
+    assert not any("ours, float32" in str(name) for name in names)
+    assert json.dumps(asdict(replace(result, training=training)))
 
 
 def test_the_command_prints_the_table_or_the_record(

@@ -217,3 +217,15 @@ def test_steps_increase_even_where_the_start_record_is_damaged(tmp_path: Path) -
     damaged[20] ^= 1
     path.write_bytes(damaged)
     assert np.all(np.diff(read(tmp_path).steps()["step"]) > 0)
+
+
+def test_an_epoch_that_two_attempts_ended_is_shown_once_as_the_later_had_it(tmp_path: Path) -> None:
+    """The second attempt began after the epoch's last step, before its validation, and so did the third."""
+    first = [encode({"kind": "epoch", "epoch": 1, "step": 3, "val_accuracy": 0.1})]
+    start = encode({"kind": "event", "event": "start", "step": 6})
+    second, third = (encode({"kind": "epoch", "epoch": 2, "step": 6, "val_accuracy": a}) for a in (0.2, 0.3))
+    for number, lines in enumerate((first, [start, second], [start, third]), 1):
+        (tmp_path / f"metrics-{number:04}.jsonl").write_bytes(b"".join(lines))
+    reader = MetricsReader(tmp_path)
+    reader.poll()
+    assert [(record["epoch"], record["val_accuracy"]) for record in reader.epochs()] == [(1, 0.1), (2, 0.3)]

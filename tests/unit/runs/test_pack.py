@@ -247,13 +247,13 @@ def test_of_many_steps_every_other_is_kept_and_of_all_epochs_each(
     finished: Run, tmp_path: Path, num_steps: int, every: int
 ) -> None:
     steps = [encode({"kind": "step", "step": step, "loss": 1.0}) for step in range(1, num_steps + 1)]
-    epochs = [encode({"kind": "epoch", "epoch": epoch}) for epoch in range(1, 200)]
+    epochs = [encode({"kind": "epoch", "epoch": epoch, "step": 100 * epoch}) for epoch in range(1, 200)]
     (finished.path / "metrics-0001.jsonl").write_bytes(b"".join([*steps, *epochs]))
     reader = MetricsReader(pack(finished, tmp_path / "packed", data_source="shapes").path)
     reader.poll()
     assert len(reader.epochs()) == 199
-    if num_steps:
-        assert reader.steps()["step"].tolist() == list(range(every, num_steps + 1, every))
+    expected = list(range(1, num_steps + 1, every))
+    assert reader.steps()["step"].tolist() == expected + [num_steps] * (num_steps not in (0, *expected[-1:]))
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ from core.runs.run import Run, create_run
 from core.runs.snapshots import (
     Pinned,
     Snapshot,
+    forget_snapshots_after,
     is_kept,
     read_pinned,
     read_snapshot,
     read_snapshot_maps,
     snapshot_epochs,
+    snapshot_file,
     write_pinned,
     write_snapshot,
 )
@@ -113,3 +115,12 @@ def test_a_snapshot_of_ten_classes_stays_below_six_megabytes(run: Run) -> None:
 )
 def test_of_a_long_training_about_forty_are_kept(num_epochs: int, kept: list[int]) -> None:
     assert [epoch for epoch in range(num_epochs + 1) if is_kept(epoch, num_epochs)] == kept
+
+
+def test_those_of_later_epochs_can_be_forgotten(run: Run) -> None:
+    for epoch in (0, 1, 2, 5):
+        snapshot_file(run, epoch).parent.mkdir(exist_ok=True)
+        snapshot_file(run, epoch).write_bytes(b"")
+    forget_snapshots_after(run, 1)
+    assert snapshot_epochs(run) == (0, 1)
+    forget_snapshots_after(run, 1)

@@ -51,6 +51,14 @@ def test_parameters_memory_and_disk_are_of_the_right_order() -> None:
     assert cost.disk_bytes - without.disk_bytes == 5_400_000 * config.num_epochs
 
 
+def test_disk_for_a_long_training_is_that_of_the_snapshots_it_keeps_and_of_both_weights() -> None:
+    plain = make_config(num_epochs=200, snapshots=False, device="cpu", precision="float32")
+    long, averaged = (plain.model_copy(update=update) for update in ({"snapshots": True}, {"average_decay": 0.9}))
+    bare, with_snapshots, with_average = (estimate(c, SPEED, COUNTS).disk_bytes for c in (plain, long, averaged))
+    assert with_snapshots - bare == 5_400_000 * 38  # epochs 1 to 10, every seventh from 14 to 196, and 200
+    assert with_average - bare == 58_322_314 * 4
+
+
 def test_memory_grows_with_the_batch_and_the_precision() -> None:
     small, large, half = (
         estimate(make_config(batch_size=size, device="cpu", precision=precision), SPEED, COUNTS).memory_bytes

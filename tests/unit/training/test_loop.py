@@ -17,6 +17,7 @@ from core.config import TrainConfig
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
+from core.runs.snapshots import snapshot_epochs
 from core.training import jobs, loop
 
 EXACT = ("step", "epoch", "loss", "accuracy", "learning_rate")
@@ -166,6 +167,37 @@ def test_an_epoch_need_not_be_saved_but_the_last_is_and_the_best_is_a_saved_one(
     last, best = find_checkpoint(run, "last"), find_checkpoint(run, "best")
     assert (last.epoch, best.epoch) == (5, max((3, 5), key=lambda epoch: epochs[epoch - 1]["val_accuracy"]))
     assert best.val_accuracy == epochs[best.epoch - 1]["val_accuracy"]
+
+
+def test_a_resume_repeats_epochs_that_were_not_saved_and_leaves_nothing_of_their_first_time(
+    train: Train, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(_: loop.TrainingState) -> None:
+        raise RuntimeError("the power went")
+
+    with monkeypatch.context() as patch:
+        after_step(patch, 8, crash)
+        run = train(num_epochs=4, checkpoint_epochs=4)
+    assert run.state is RunState.FAILED
+    assert (find_checkpoint(run, "last").step, snapshot_epochs(run)) == (0, (0, 1, 2))
+    seen: list[tuple[int, ...]] = []
+    after_step(monkeypatch, 1, lambda _: seen.append(snapshot_epochs(run)))
+    resume(run, data_dir)
+    assert run.state is RunState.FINISHED, run.end
+    assert seen == [(0,)]
+    assert [record["epoch"] for record in metrics(run).epochs()] == [1, 2, 3, 4]
+    assert snapshot_epochs(run) == (0, 1, 2, 3, 4)
+
+
+def test_an_epoch_that_is_not_due_is_saved_where_the_last_save_is_long_ago(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_step(monkeypatch, 3, lambda state: setattr(state, "saved", state.saved - 1000))
+    run = train(num_epochs=2, checkpoint_epochs=10)
+    best = find_checkpoint(run, "best")
+    accuracies = [record["val_accuracy"] for record in metrics(run).epochs()]
+    assert best.epoch == (1 if accuracies[0] >= accuracies[1] else 2)
+    assert len(list((run.path / "checkpoints").glob("*.json"))) >= 2
 
 
 def test_a_stop_while_loading_ends_before_any_network(
