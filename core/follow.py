@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from core.runs.checkpoints import available, find_checkpoint
+from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.run import Progress, Run
 
@@ -53,7 +53,6 @@ def summary(run: Run) -> dict[str, Any]:
     val_accuracy: of the best checkpoint, 0..1 or None. test_accuracy: of that checkpoint, None until it is judged.
     """
     progress, config, end = run.progress, run.config, run.end or {}
-    best = find_checkpoint(run, "best") if "best" in available(run) else None
     return {
         "run_id": run.id,
         "state": run.state.value,
@@ -64,7 +63,7 @@ def summary(run: Run) -> dict[str, Any]:
         "epoch": progress.epoch,
         "num_epochs": config.num_epochs,
         "seconds": round(progress.seconds, 1),
-        "val_accuracy": best.val_accuracy if best else None,
+        "val_accuracy": best_accuracy(run),
         "test_accuracy": end.get("test_accuracy"),
     }
 

@@ -11,7 +11,7 @@ from PIL import Image
 from core.errors import InspectionError
 from core.inspection.mosaic import colormap, sheet_columns, to_sheet
 from core.model.alexnet import CONV_LAYERS, INPUT_SIZE, AlexNet
-from core.model.stretched_conv import bilinear_matrix
+from core.model.stretched_conv import windows
 
 _STRIDE = 4  # of conv1
 
@@ -44,9 +44,8 @@ def acting(kernels: np.ndarray, image_size: int) -> np.ndarray:
 @cache
 def _excitation(image_size: int, side: int) -> np.ndarray:
     """C^1/2 of acting: float64, side x side."""
-    matrix = bilinear_matrix(image_size, INPUT_SIZE, torch.device("cpu")).double()
-    windows = matrix.unfold(0, side, _STRIDE)  # outputs x stored pixels x side
-    covariance = torch.einsum("isu,isv->uv", windows, windows) / len(windows)
+    shares = windows(image_size, INPUT_SIZE, side, _STRIDE).shares
+    covariance = torch.einsum("ipu,ipv->uv", shares, shares) / len(shares)
     values, vectors = torch.linalg.eigh(covariance)
     root: np.ndarray = ((vectors * values.clamp_min(0).sqrt()) @ vectors.T).numpy()
     return root

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from core.data.images import CIFAR10_CLASSES
-from core.model.lrn import local_response_norm, relu_local_response_norm
+from core.model.lrn import local_response_norm
 from core.model.pool import MaxPool
 from core.model.stretched_conv import stretch, stretched_conv
 
@@ -36,10 +36,10 @@ class InputSpec:
 
 
 class LocalResponseNorm(nn.Module):
-    """LRN with the paper's constants: size 5, alpha 1e-4, beta 0.75, k 2."""
+    """LRN with the paper's constants: size 5, alpha 1e-4, beta 0.75, k 2; of relu(x + bias) where a bias is given."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0)
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        return local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, bias=bias)
 
 
 class Dropout(nn.Module):
@@ -130,12 +130,10 @@ class AlexNet(nn.Module):
 
     def _in_fewer_passes(self, x: torch.Tensor, size: int) -> torch.Tensor:
         """The same on a GPU, which here waits for its memory: bias, ReLU and LRN at once, nothing of them kept."""
-        assert self.conv1.bias is not None
-        assert self.conv2.bias is not None
         x = stretched_conv(x, self.conv1, size, biased=False)
-        x = self.pool1(relu_local_response_norm(x, self.conv1.bias))
+        x = self.pool1(self.lrn1(x, self.conv1.bias))
         x = functional.conv2d(x, self.conv2.weight, padding=self.conv2.padding)
-        x = self.pool2(relu_local_response_norm(x, self.conv2.bias))
+        x = self.pool2(self.lrn2(x, self.conv2.bias))
         for _, layer in itertools.dropwhile(lambda named: named[0] != "conv3", self.named_children()):
             x = layer(x)
         return x

@@ -19,32 +19,28 @@ from torch.autograd.function import once_differentiable
 from core.model import lrn_closed_form
 from core.model.compiled import compiled
 
-_PAPERS = 5, 1e-4 / 5, 2.0  # size, alpha / size and k of the 2012 network
 _KERNELS = {"cpu": ("lrn_cpu", "numba"), "cuda": ("lrn_triton", "triton")}
 
 
 def local_response_norm(
-    x: torch.Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0
+    x: torch.Tensor,
+    size: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 2.0,
+    *,
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """`x` (N x C x H x W, floating point) normalised across `size` neighbouring channels; same shape, dtype and layout.
 
     Equals `torch.nn.functional.local_response_norm`, which divides alpha by `size` as well. beta must be 0.75.
+    bias: float32, C; where it is given, relu(x + bias) is normalised, on a GPU in the same pass over the values.
     """
     if beta != 0.75:
         raise ValueError(f"beta must be 0.75, the paper's value, got {beta}")
-    normalized: torch.Tensor = _LocalResponseNorm.apply(x, size, alpha / size, k)
-    return normalized
-
-
-def relu_local_response_norm(x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """`local_response_norm(relu(x + bias))`, in one pass over the values where they lie on a GPU.
-
-    x: what a convolution without its bias gives. bias: float32, C.
-    """
-    kernel = implementation(x, 5)
-    if not x.is_cuda or kernel is lrn_closed_form:
-        return local_response_norm(torch.relu(x + bias[:, None, None].to(x.dtype)))
-    normalized: torch.Tensor = _ReluLocalResponseNorm.apply(x, bias, kernel)
+    if bias is not None and (not x.is_cuda or implementation(x, size) is lrn_closed_form):
+        x, bias = torch.relu(x + bias[:, None, None].to(x.dtype)), None
+    normalized: torch.Tensor = _LocalResponseNorm.apply(x, bias, size, alpha / size, k)
     return normalized
 
 
@@ -57,33 +53,21 @@ def implementation(x: torch.Tensor, size: int) -> ModuleType:
 
 class _LocalResponseNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        ctx.window = size, scale, k
-        return _from_rows(implementation(x, size).forward(_rows(x), size, scale, k), x)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        (x,) = ctx.saved_tensors
-        size, scale, k = ctx.window
-        dx = implementation(x, size).backward(_rows(x), _rows(gradient), size, scale, k)
-        return _from_rows(dx, x), None, None, None
-
-
-class _ReluLocalResponseNorm(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, bias: torch.Tensor, kernel: ModuleType) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: torch.Tensor, bias: torch.Tensor | None, size: int, scale: float, k: float
+    ) -> torch.Tensor:
         ctx.save_for_backward(x, bias)
-        ctx.kernel = kernel
-        return _from_rows(kernel.forward(_rows(x), *_PAPERS, bias.detach()), x)
+        ctx.window = size, scale, k
+        given = () if bias is None else (bias.detach(),)
+        return _from_rows(implementation(x, size).forward(_rows(x), *ctx.window, *given), x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None, None]:
         x, bias = ctx.saved_tensors
-        dx = ctx.kernel.backward(_rows(x), _rows(gradient), *_PAPERS, bias.detach())
-        return _from_rows(dx, x), dx.sum(0, dtype=bias.dtype), None
+        given = () if bias is None else (bias.detach(),)
+        dx = implementation(x, ctx.window[0]).backward(_rows(x), _rows(gradient), *ctx.window, *given)
+        return _from_rows(dx, x), None if bias is None else dx.sum(0, dtype=bias.dtype), None, None, None
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:

@@ -83,26 +83,32 @@ def _eight(block, COUNT: tl.constexpr):  # noqa: N803
 
 
 @triton.jit
-def _load(values, place, inside, COUNT: tl.constexpr):  # noqa: N803
-    return _eight(_block(values, place, inside), COUNT)
-
-
-@triton.jit
-def _load_input(x, bias, place, channel, inside, BIAS: tl.constexpr, COUNT: tl.constexpr):  # noqa: N803
-    """Eight inputs of the norm for each thread."""
-    block = _block(x, place, inside)
+def _load(values, bias, place, channel, inside, BIAS: tl.constexpr, COUNT: tl.constexpr):  # noqa: N803
+    """Eight values for each thread, of relu(values + bias) where BIAS."""
+    block = _block(values, place, inside)
     if BIAS:
         block = tl.maximum(block + _block(bias, channel, inside), 0.0, propagate_nan=tl.PropagateNan.ALL)
     return _eight(block, COUNT)
 
 
 @triton.jit
-def _store(values, place, inside, v, COUNT: tl.constexpr):  # noqa: N803
-    """The reverse of _load, in the type of what is stored."""
+def _around(values, bias, eights, C: tl.constexpr, BIAS: tl.constexpr, COUNT: tl.constexpr):  # noqa: N803
+    """24 values for each thread: its own eight, the eight before and the eight after; 0 beyond its pixel's channels."""
+    first, place, channel, inside, left, right = _places(eights, C, COUNT)
+    before = _load(values + first, bias, place - 8, channel - 8, left, BIAS, COUNT)
+    own = _load(values + first, bias, place, channel, inside, BIAS, COUNT)
+    after = _load(values + first, bias, place + 8, channel + 8, right, BIAS, COUNT)
+    return before + own + after
+
+
+@triton.jit
+def _store(values, eights, v, C: tl.constexpr, COUNT: tl.constexpr):  # noqa: N803
+    """Put each thread's own eight values where they were loaded, in the type of what is stored."""
+    first, place, _, inside, _, _ = _places(eights, C, COUNT)
     even = tl.reshape(tl.join(tl.join(v[0], v[4]), tl.join(v[2], v[6])), [COUNT, 4])
     odd = tl.reshape(tl.join(tl.join(v[1], v[5]), tl.join(v[3], v[7])), [COUNT, 4])
     block = tl.reshape(tl.join(even, odd), [COUNT, 8]).to(values.dtype.element_ty)
-    tl.store(values + place[:, None] + tl.arange(0, 8)[None, :], block, mask=inside[:, None])
+    tl.store(values + first + place[:, None] + tl.arange(0, 8)[None, :], block, mask=inside[:, None])
 
 
 @triton.jit
@@ -120,39 +126,29 @@ def _windows(x, scale, k):
 
 @triton.jit
 def _forward(x, bias, y, eights, scale, k, C: tl.constexpr, BIAS: tl.constexpr, COUNT: tl.constexpr):  # noqa: N803
-    first, place, channel, inside, left, right = _places(eights, C, COUNT)
-    before = _load_input(x + first, bias, place - 8, channel - 8, left, BIAS, COUNT)
-    own = _load_input(x + first, bias, place, channel, inside, BIAS, COUNT)
-    after = _load_input(x + first, bias, place + 8, channel + 8, right, BIAS, COUNT)
-    s = _windows(before[6:] + own + after[:2], scale, k)
+    near = _around(x, bias, eights, C, BIAS, COUNT)
+    s = _windows(near[6:18], scale, k)
     result = ()
     for i in tl.static_range(8):
         root = tl.rsqrt(s[i])
-        result += (own[i] * root * tl.sqrt(root),)
-    _store(y + first, place, inside, result, COUNT)
+        result += (near[8 + i] * root * tl.sqrt(root),)
+    _store(y, eights, result, C, COUNT)
 
 
 @triton.jit
 def _backward(x, g, bias, dx, eights, scale, k, C: tl.constexpr, BIAS: tl.constexpr, COUNT: tl.constexpr):  # noqa: N803
-    first, place, channel, inside, left, right = _places(eights, C, COUNT)
-    before = _load_input(x + first, bias, place - 8, channel - 8, left, BIAS, COUNT)
-    own = _load_input(x + first, bias, place, channel, inside, BIAS, COUNT)
-    after = _load_input(x + first, bias, place + 8, channel + 8, right, BIAS, COUNT)
-    g_before = _load(g + first, place - 8, left, COUNT)
-    g_own = _load(g + first, place, inside, COUNT)
-    g_after = _load(g + first, place + 8, right, COUNT)
-    values = before[6:] + own + after[:2]  # in the windows of these twelve are the thread's own eight
-    gradients = g_before[6:] + g_own + g_after[:2]
-    s = _windows(before[4:] + own + after[:4], scale, k)
+    near = _around(x, bias, eights, C, BIAS, COUNT)
+    gradients = _around(g, bias, eights, C, False, COUNT)
+    s = _windows(near[4:20], scale, k)  # of the twelve channels in whose windows the thread's own eight are
     powers, weighted = (), ()
     for i in tl.static_range(12):
         root = tl.rsqrt(s[i])
         power = root * tl.sqrt(root)
         powers += (power,)
-        weighted += (gradients[i] * values[i] * power * (root * root),)
+        weighted += (gradients[6 + i] * near[6 + i] * power * (root * root),)
     result = ()
     for i in tl.static_range(8):
         total = weighted[i] + weighted[i + 1] + weighted[i + 2] + weighted[i + 3] + weighted[i + 4]
-        value = g_own[i] * powers[i + 2] - 1.5 * scale * own[i] * total
-        result += (tl.where(own[i] > 0, value, 0.0) if BIAS else value,)
-    _store(dx + first, place, inside, result, COUNT)
+        value = gradients[8 + i] * powers[i + 2] - 1.5 * scale * near[8 + i] * total
+        result += (tl.where(near[8 + i] > 0, value, 0.0) if BIAS else value,)
+    _store(dx, eights, result, C, COUNT)

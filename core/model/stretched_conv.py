@@ -29,7 +29,7 @@ _LARGEST_SHARE = 0.25  # of the plain convolution's products: beyond it, folding
 
 
 @dataclass(frozen=True)
-class _Windows:
+class Windows:
     """Along one axis: output i sees the stored pixels from starts[i] on, each with a share in each of the k places.
 
     starts: int64, outputs. shares: float64, outputs x pixels x k.
@@ -45,10 +45,12 @@ def stretch(x: torch.Tensor, size: int, side: int | None = None) -> torch.Tensor
     Bilinear, as `interpolate(mode="bilinear", align_corners=False)`, computed as two small matrix products.
     side: of the result, where it is to be another: cut off, or filled with zeros, at the right and the bottom.
     """
-    side = size if side is None else side
+    beyond = 0 if side is None else side - size
     if x.shape[-1] == size:
-        return functional.pad(x, (0, side - size) * 2)
-    matrix = functional.pad(bilinear_matrix(x.shape[-1], size, x.device), (0, 0, 0, side - size)).to(x.dtype)
+        return functional.pad(x, (0, beyond) * 2) if beyond else x
+    matrix = _bilinear_matrix(x.shape[-1], size, x.device).to(x.dtype)
+    if beyond:
+        matrix = functional.pad(matrix, (0, 0, 0, beyond))
     return matrix @ (x @ matrix.T)
 
 
@@ -61,14 +63,14 @@ def stretched_conv(x: torch.Tensor, conv: nn.Conv2d, size: int, *, biased: bool 
     side, kernel, stride = x.shape[-1], conv.kernel_size[0], conv.stride[0]
     device = x.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-    assert conv.bias is not None
-    bias = conv.bias if biased else torch.zeros_like(conv.bias)
+    bias = conv.bias if biased else None
     with torch.autocast(device, enabled=False):  # what is rounded is the product's operands, not how they came about
         if device == "cuda":
-            return _blocked_conv(x, conv, bias if biased else None, size, dtype)
-        windows = _windows(side, size, kernel, stride) if device == "cpu" and not x.requires_grad else None
-        if windows is not None and windows.shares.shape[1] ** 2 <= _LARGEST_SHARE * kernel**2:
-            return _FoldedConv.apply(x.to(dtype), conv.weight, bias, windows)  # type: ignore[no-any-return]
+            return _blocked_conv(x, conv, bias, size, dtype)
+        seen = windows(side, size, kernel, stride) if device == "cpu" and not x.requires_grad else None
+        if seen is not None and seen.shares.shape[1] ** 2 <= _LARGEST_SHARE * kernel**2:
+            added = conv.weight.new_zeros(len(conv.weight)) if bias is None else bias
+            return _FoldedConv.apply(x.to(dtype), conv.weight, added, seen)  # type: ignore[no-any-return]
         large = stretch(x, size)
     return functional.conv2d(large.contiguous(memory_format=torch.channels_last), conv.weight, bias, stride)
 
@@ -91,7 +93,7 @@ def _blocked_conv(
 
 class _FoldedConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, windows: _Windows) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, windows: Windows) -> torch.Tensor:
         shares = windows.shares.to(weight.dtype)
         outputs, width, _ = shares.shape
         columns = _columns(x, windows)
@@ -121,7 +123,7 @@ class _FoldedConv(torch.autograd.Function):
         return None, _unfold_columns(rows, weight, shares), bias, None
 
 
-def _columns(x: torch.Tensor, windows: _Windows) -> torch.Tensor:
+def _columns(x: torch.Tensor, windows: Windows) -> torch.Tensor:
     """The stored pixels under each column of outputs: outputs x N x S x (pixels * C), contiguous."""
     count, channels, side, _ = x.shape
     width = windows.shares.shape[1]
@@ -148,20 +150,21 @@ def _unfold_columns(folded: torch.Tensor, like: torch.Tensor, shares: torch.Tens
 
 @cache
 @torch.inference_mode(False)  # else the first caller decides whether training may use it
-def _windows(side: int, size: int, kernel: int, stride: int) -> _Windows:
-    matrix = bilinear_matrix(side, size, torch.device("cpu")).double()
+def windows(side: int, size: int, kernel: int, stride: int) -> Windows:
+    """Those of a convolution over images of `side` pixels, stretched to `size`."""
+    matrix = _bilinear_matrix(side, size, torch.device("cpu")).double()
     places = matrix.unfold(0, kernel, stride)  # outputs x side x k
     seen = (places != 0).any(2)
     first, last = seen.int().argmax(1), side - 1 - seen.flip(1).int().argmax(1)
     width = int((last - first).max()) + 1
     starts = first.clamp(max=side - width)
     shares = torch.stack([place[start : start + width] for place, start in zip(places, starts.tolist(), strict=True)])
-    return _Windows(starts, shares)
+    return Windows(starts, shares)
 
 
 @cache  # a copy to a GPU in each step would make the step wait; a CUDA graph reads these as long as it lives
 @torch.inference_mode(False)
-def bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
+def _bilinear_matrix(source: int, target: int, device: torch.device) -> torch.Tensor:
     """target x source: row i holds the weights of target pixel i, obtained from interpolate itself."""
     identity = torch.eye(source, device=device)[None, None]
     return functional.interpolate(identity, (target, source), mode="bilinear", align_corners=False)[0, 0]

@@ -122,6 +122,11 @@ def available(run: Run) -> tuple[Which, ...]:
     return tuple(which for which in get_args(Which) if _pointer(run, which) is not None)
 
 
+def best_accuracy(run: Run) -> float | None:
+    """The validation accuracy of the best checkpoint, 0..1; None where there is none yet. Raises CheckpointError."""
+    return find_checkpoint(run, "best").val_accuracy if "best" in available(run) else None
+
+
 def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
     """The checkpoint that `which` names. Raises CheckpointError where there is none yet or its manifest is damaged."""
     if which not in get_args(Which):

@@ -54,11 +54,11 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     )
     pinned = pin(writer, config, data)
     is_new = state.peers.tell(not available(writer.run))
-    if not is_new and state.peers.is_first:
-        forget_snapshots_after(writer.run, state.epoch)
     if is_new:
         save(writer, state)
         take_snapshot(writer, state, pinned)
+    elif state.peers.is_first:
+        forget_snapshots_after(writer.run, state.epoch)
     images = data.train.images.to(device), data.train.labels.to(device)
     try:
         while state.epoch < config.num_epochs or state.epoch_to_finish:

@@ -16,6 +16,7 @@ from core.model.alexnet import AlexNet, InputSpec
 from core.runs.checkpoints import (
     Which,
     available,
+    best_accuracy,
     find_checkpoint,
     load_model,
     load_training_state,
@@ -149,8 +150,8 @@ def _restore(run: Run, state: TrainingState) -> None:
     restore_optimizer(state.model, state.optimizer, tensors)
     state.step = last.step
     state.seconds_before = last.seconds
-    if "best" in available(run):
-        state.best_accuracy = find_checkpoint(run, "best").val_accuracy or 0.0
+    if (best := best_accuracy(run)) is not None:
+        state.best_accuracy = best
 
 
 def save(

@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from core.errors import CoreError
-from core.follow import summary
+from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.run import Progress, Run, RunState
 from core.training import jobs
@@ -97,7 +97,7 @@ def _figures(run: Run, progress: Progress, reader: MetricsReader, now: RunState)
             test_help = f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw."
             card("Test accuracy", f"{tests[-1]['accuracy']:.1%}", help=test_help)
         else:
-            best = summary(run)["val_accuracy"]
+            best = best_accuracy(run)
             card("Best validation", "–" if best is None else f"{best:.1%}", help="Of the epochs that were saved.")
         if now.is_active:
             memory = f"{progress.memory_bytes / 1e9:.1f} GB" if progress.memory_bytes else "–"

@@ -10,7 +10,7 @@ from core.errors import InspectionError
 from core.inspection.filters import acting, filter_image, filter_sheet, filter_weights
 from core.inspection.mosaic import colormap
 from core.model import CONV_LAYERS, AlexNet
-from core.model.stretched_conv import bilinear_matrix
+from core.model.stretched_conv import _bilinear_matrix
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_weights_of_zero_are_drawn() -> None:
 def test_what_acts_of_a_kernel_tells_the_variance_of_its_output(image_size: int) -> None:
     """Over images of independent pixels: the sum of what each contributes, over all places of the window."""
     kernel = torch.randn(11, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    matrix = bilinear_matrix(image_size, 227, torch.device("cpu")).double()
+    matrix = _bilinear_matrix(image_size, 227, torch.device("cpu")).double()
     windows = [matrix[4 * i : 4 * i + 11] for i in range(55)]
     expected = np.mean([float((rows.T @ kernel @ columns).square().sum()) for rows in windows for columns in windows])
     found = acting(kernel.numpy(), image_size)

@@ -192,8 +192,11 @@ def test_a_resume_repeats_epochs_that_were_not_saved_and_leaves_nothing_of_their
 def test_an_epoch_that_is_not_due_is_saved_where_the_last_save_is_long_ago(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    saved: list[int] = []
     after_step(monkeypatch, 3, lambda state: setattr(state, "saved", state.saved - 1000))
+    after_step(monkeypatch, 4, lambda _: saved.append(find_checkpoint(jobs.active(), "last").step))
     run = train(num_epochs=2, checkpoint_epochs=10)
+    assert saved == [3]
     best = find_checkpoint(run, "best")
     accuracies = [record["val_accuracy"] for record in metrics(run).epochs()]
     assert best.epoch == (1 if accuracies[0] >= accuracies[1] else 2)
