@@ -72,17 +72,18 @@ def reliability(found: Calibration) -> go.Figure:
 
 def learning_shares(history: History) -> go.Figure:
     """Which share of the images is learnt, forgotten or not yet known after each epoch, stacked to 100 %."""
-    figure = go.Figure()
+    figure = go.Figure(layout_barmode="stack")
     for name, share in history.shares().items():
-        figure.add_scatter(
-            x=history.epochs, y=share, name=name, stackgroup="all", mode="lines",
-            line={"width": 0.5, "color": _STATES[name]}, hovertemplate="epoch %{x}: %{y:.1%}",
-        )  # fmt: skip
+        course = {"x": history.epochs, "y": share, "name": name, "hovertemplate": "epoch %{x}: %{y:.1%}"}
+        if len(share) == 1:  # an area needs two
+            figure.add_bar(**course, width=0.3, marker_color=_STATES[name])
+        else:
+            figure.add_scatter(**course, stackgroup="all", mode="lines", line={"width": 0.5, "color": _STATES[name]})
     figure.update_layout(
         height=340, margin={"l": 0, "r": 16, "t": 8, "b": 0}, hovermode="x unified",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
-    figure.update_xaxes(title="Epoch")
+    figure.update_xaxes(title="Epoch", tickformat="d", dtick=1 if len(history.epochs) == 1 else None)
     figure.update_yaxes(range=[0, 1], tickformat=".0%", title="Share of the images")
     return figure
 

@@ -4,6 +4,7 @@ A pass takes minutes: its result is kept for all, and beside the weights where t
 """
 
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from dashboard import snapshots
 from dashboard.cache import kept, network, test_fingerprint, test_images
 from dashboard.images import jpeg
 
+_LOOK_SECONDS = 0.5
+
+_Load = Callable[[Path], Atlas | Outcomes | None]
+
 
 def atlas(checkpoint: Checkpoint) -> Atlas | None:
     """The channel atlas over the run's test images; None where it wasn't computed, or over others.
@@ -35,7 +40,7 @@ def atlas(checkpoint: Checkpoint) -> Atlas | None:
 
 def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
     """Compute it, which takes minutes. Raises CoreError."""
-    _keep(checkpoint, ATLAS_FILE, inspect_channels(network(checkpoint), test_images(checkpoint.run.config), on_batch))
+    _compute(checkpoint, ATLAS_FILE, Atlas.load, inspect_channels, on_batch)
 
 
 def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> bytes:
@@ -65,10 +70,36 @@ def keeps_others(checkpoint: Checkpoint) -> bool:
 
 def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
     """Ask it, which may take minutes. Raises CoreError."""
-    _keep(checkpoint, OUTCOMES_FILE, judge(network(checkpoint), test_images(checkpoint.run.config), on_batch))
+    _compute(checkpoint, OUTCOMES_FILE, Outcomes.load, judge, on_batch)
 
 
-def _recall(checkpoint: Checkpoint, file: str, load: Callable[[Path], Atlas | Outcomes | None]) -> Any:
+def _compute(
+    checkpoint: Checkpoint,
+    file: str,
+    load: _Load,
+    survey: Callable[..., Atlas | Outcomes],
+    on_batch: Callable[[int], None],
+) -> None:
+    """Compute what `file` keeps, for all: who asks meanwhile watches that pass, and takes over if it is given up."""
+    place = kept(file, checkpoint.fingerprint, checkpoint.run.path)
+    lock = place.setdefault("lock", threading.Lock())
+    while not lock.acquire(timeout=_LOOK_SECONDS):
+        on_batch(place.get("done", 0))
+
+    def tell(done: int) -> None:
+        place["done"] = done
+        on_batch(done)
+
+    try:
+        if _recall(checkpoint, file, load) is None:
+            place["found"] = survey(network(checkpoint), test_images(checkpoint.run.config), tell)
+            with contextlib.suppress(OSError):
+                place["found"].save(checkpoint.derived(file))
+    finally:
+        lock.release()
+
+
+def _recall(checkpoint: Checkpoint, file: str, load: _Load) -> Any:
     """What was kept for all, or else beside the weights, where that fits; None where there is nothing."""
     place = kept(file, checkpoint.fingerprint, checkpoint.run.path)
     found = place.get("found")
@@ -86,12 +117,6 @@ def _is_of_test_images(found: Atlas | Outcomes, checkpoint: Checkpoint) -> bool:
     except DataError:
         images = found.images
     return (found.images, found.class_names) == (images, checkpoint.class_names)
-
-
-def _keep(checkpoint: Checkpoint, file: str, found: Atlas | Outcomes) -> None:
-    kept(file, checkpoint.fingerprint, checkpoint.run.path)["found"] = found
-    with contextlib.suppress(OSError):
-        found.save(checkpoint.derived(file))
 
 
 def history(run: Run, class_names: tuple[str, ...]) -> History | None:

@@ -107,11 +107,13 @@ def _compute(checkpoint: Checkpoint, total: int) -> None:
             query_params=st.query_params.to_dict(),
         )  # fmt: skip
         st.caption(STAY, width="content")
-    began = time.monotonic()
+    heard: list[tuple[float, int]] = []  # may begin in the middle: another viewer's pass is watched, not repeated
 
     def on_batch(done: int) -> None:
-        left = (time.monotonic() - began) / done * (total - done)
-        bar.progress(done / total, f"{done:,} of {total:,} images · about {duration(left)} left")
+        heard.append((time.monotonic(), done))
+        seconds, images = heard[-1][0] - heard[0][0], done - heard[0][1]
+        left = f" · about {duration(seconds / images * (total - done))} left" if images else ""
+        bar.progress(done / total, f"{done:,} of {total:,} images{left}")
 
     try:
         surveys.compute_atlas(checkpoint, on_batch)

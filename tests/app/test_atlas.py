@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import threading
+import time
 
 import pytest
 from streamlit.runtime.scriptrunner_utils.exceptions import StopException
@@ -41,6 +43,58 @@ def test_it_is_computed_once_for_all_and_kept_beside_the_weights(checkpoint):
     assert again is not found
     assert again.images == found.images
     assert (checkpoint.run.path / "derived" / f"{checkpoint.name}-{checkpoint.fingerprint[:8]}" / "atlas.npz").is_file()
+
+
+def test_who_asks_while_it_is_computed_watches_that_pass(checkpoint, monkeypatch):
+    passes, watched, go_on = [], [], threading.Event()
+    inspect_channels = surveys.inspect_channels
+
+    def slow(model, images, on_batch):
+        passes.append(images)
+        on_batch(3)
+        assert go_on.wait(60)
+        return inspect_channels(model, images, on_batch)
+
+    def watch(done):
+        watched.append(done)
+        go_on.set()
+
+    monkeypatch.setattr(surveys, "inspect_channels", slow)
+    first = threading.Thread(target=surveys.compute_atlas, args=(checkpoint, lambda _done: None))
+    first.start()
+    while not passes:
+        time.sleep(0.01)
+    surveys.compute_atlas(checkpoint, watch)
+    first.join()
+    assert len(passes) == 1
+    assert watched[0] == 3
+    assert surveys.atlas(checkpoint) is not None
+
+
+def test_who_watches_takes_over_where_the_first_gives_up(checkpoint, monkeypatch):
+    asked, go_on = [], threading.Event()
+    inspect_channels = surveys.inspect_channels
+
+    def given_up_once(model, images, on_batch):
+        asked.append(images)
+        if len(asked) == 1:
+            assert go_on.wait(60)
+            raise StopException
+        return inspect_channels(model, images, on_batch)
+
+    def first_viewer():
+        with pytest.raises(StopException):
+            surveys.compute_atlas(checkpoint, lambda _done: None)
+
+    monkeypatch.setattr(surveys, "inspect_channels", given_up_once)
+    first = threading.Thread(target=first_viewer)
+    first.start()
+    while not asked:
+        time.sleep(0.01)
+    surveys.compute_atlas(checkpoint, lambda _done: go_on.set())
+    first.join()
+    assert len(asked) == 2
+    assert surveys.atlas(checkpoint) is not None
 
 
 @pytest.mark.parametrize("change", [{"images": "0" * 16}, {"class_names": ("a", "b")}])

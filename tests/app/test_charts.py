@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from core.history import History
 from core.outcomes import Outcomes
 from core.prediction import Prediction
 from dashboard import charts, comparison_charts, judgement_charts
@@ -43,3 +44,18 @@ def test_a_class_axis_takes_names_for_names(names):
 def test_the_true_class_is_marked_in_all_that_know_it():
     marked = [figure for _, figure in class_charts(DIGITS, "1") if "<b>1</b> (true)" in figure.data[0].y]
     assert len(marked) == 3
+
+
+def test_the_shares_of_a_single_epoch_are_seen_too():
+    labels = np.zeros(2, np.int64)
+    outcomes = Outcomes(labels, np.array([[0.9, 0.1], [0.2, 0.8]], np.float32), ("cat", "dog"))
+    one = judgement_charts.learning_shares(History((1,), (outcomes,)))
+    two = judgement_charts.learning_shares(History((1, 2), (outcomes, outcomes)))
+    assert [(trace.type, trace.name, list(trace.y)) for trace in one.data] == [
+        ("bar", "correct throughout", [0.5]),
+        ("bar", "correct again", [0]),
+        ("bar", "forgotten", [0]),
+        ("bar", "not yet correct", [0.5]),
+    ]
+    assert one.layout.barmode == "stack"
+    assert {trace.type for trace in two.data} == {"scatter"}
