@@ -56,7 +56,7 @@ def evaluate(
     *,
     precision: torch.dtype = torch.float32,
     views: Views = "plain",
-    on_batch: Callable[[int], None] | None = None,
+    on_batch: Callable[[int], object] | None = None,
     total: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.clone,
 ) -> Evaluation:
     """Classify all of `images`, without augmentation or dropout; on_batch hears the number done after each batch.

@@ -122,7 +122,7 @@ class Outcomes:
         return cls(labels, probabilities.astype(np.float32), names, str(found["images"]))
 
 
-def judge(model: AlexNet, images: ImageSet, on_batch: Callable[[int], None] | None = None) -> Outcomes:
+def judge(model: AlexNet, images: ImageSet, on_batch: Callable[[int], object] | None = None) -> Outcomes:
     """What `model` says of all of `images`; on_batch hears the number done after each batch.
 
     Raises InspectionError where the network knows other classes than the images have, DataError for no images.

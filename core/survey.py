@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from core.arguments import add_checkpoint_flags, data_dir, with_images
-from core.data.images import ImageSet, Progress, no_progress
+from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
+from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
 from core.runs.run import load_run
 
@@ -20,7 +21,7 @@ HELP = "Judge all test images and look at every channel on them ahead of the das
 _out = Console(highlight=False, markup=False)
 
 
-def survey(checkpoint: Checkpoint, images: ImageSet, progress: Progress = no_progress) -> tuple[Outcomes, Atlas]:
+def survey(checkpoint: Checkpoint, images: ImageSet, progress: OnProgress = no_progress) -> tuple[Outcomes, Atlas]:
     """What `checkpoint` says of the test images, and what its channels do on them; both are kept.
 
     Raises CoreError as judge and compute_atlas do, OSError where they can't be kept.

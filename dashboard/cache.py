@@ -9,7 +9,7 @@ import streamlit as st
 from core.config import TrainConfig
 from core.data.images import ImageSet
 from core.data.sources import count_images, load_data, load_test_images
-from core.inspection.attribution import Attribution, Method, Progress, attribute
+from core.inspection.attribution import Attribution, Method, attribute
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_weights
 from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
@@ -17,6 +17,7 @@ from core.inspection.walkthrough import Activations, Walk, trace
 from core.inspection.walkthrough import walk as take_walk
 from core.model import AlexNet, LayerInfo, layer_table
 from core.prediction import Prediction, network_input, predict
+from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint, open_model
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
@@ -153,12 +154,12 @@ def walk(checkpoint: Checkpoint, image: Chosen, layer: str, channel: int, row: i
 
 
 def attribution(
-    checkpoint: Checkpoint, image: Chosen, method: Method, target: int, on_progress: Progress | None = None
+    checkpoint: Checkpoint, image: Chosen, method: Method, target: int, progress: OnProgress = no_progress
 ) -> Attribution:
     """What each pixel does for the score of class number `target`. Raises CheckpointError, InspectionError."""
     place = kept("attribution", checkpoint.fingerprint, image.fingerprint, method, target)
     if "found" not in place:
-        place["found"] = attribute(network(checkpoint), image.picture, method, target, on_progress)
+        place["found"] = attribute(network(checkpoint), image.picture, method, target, progress)
     found: Attribution = place["found"]
     return found
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.images import Progress
 from core.errors import ExportError
 from core.export.request import OF_WEIGHTS, Request, fulfil
 from core.model import AlexNet
+from core.progress import OnProgress
 from dashboard import cache
 
 _KEPT = 8  # files; the largest take 233 MB each
@@ -44,7 +44,7 @@ def place(request: Request) -> Path:
     return folder() / hashlib.sha256(repr(parts).encode()).hexdigest()[:16] / request.file_name
 
 
-def prepare(request: Request, path: Path, progress: Progress) -> None:
+def prepare(request: Request, path: Path, progress: OnProgress) -> None:
     """Write the file to `path`, its `place`. Raises CoreError."""
     checkpoint = request.checkpoint
     try:

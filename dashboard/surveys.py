@@ -38,7 +38,7 @@ def atlas(checkpoint: Checkpoint) -> Atlas | None:
     return found
 
 
-def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
+def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], object]) -> None:
     """Compute it, which takes minutes. Raises CoreError."""
     _compute(checkpoint, ATLAS_FILE, Atlas.load, inspect_channels, on_batch)
 
@@ -68,7 +68,7 @@ def keeps_others(checkpoint: Checkpoint) -> bool:
     return checkpoint.derived(OUTCOMES_FILE).exists()
 
 
-def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], None]) -> None:
+def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], object]) -> None:
     """Ask it, which may take minutes. Raises CoreError."""
     _compute(checkpoint, OUTCOMES_FILE, Outcomes.load, judge, on_batch)
 
@@ -78,7 +78,7 @@ def _compute(
     file: str,
     load: _Load,
     survey: Callable[..., Atlas | Outcomes],
-    on_batch: Callable[[int], None],
+    on_batch: Callable[[int], object],
 ) -> None:
     """Compute what `file` keeps, for all: who asks meanwhile watches that pass, and takes over if it is given up."""
     place = kept(file, checkpoint.fingerprint, checkpoint.run.path)

@@ -14,9 +14,10 @@ from typing import IO, TYPE_CHECKING
 
 import torch
 
-from core.data.images import ImageSet, Progress
+from core.data.images import ImageSet
 from core.data.locks import exclusive
 from core.errors import DataError
+from core.progress import OnProgress
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10
@@ -37,7 +38,7 @@ class _DownloadError(Exception):
     """Why a download failed, as a clause."""
 
 
-def load_cifar10(data_dir: Path, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def load_cifar10(data_dir: Path, progress: OnProgress) -> tuple[ImageSet, ImageSet]:
     """(train, test): 50,000 and 10,000 images of 32 x 32 pixels.
 
     An unpacked folder, or else the archive, in `data_dir` is used without network; otherwise the archive is
@@ -108,7 +109,7 @@ def _unpack(archive: Path) -> None:
         raise DataError(f"{archive} could not be unpacked: {error}. Free some space, then start again.") from error
 
 
-def _fetch(url: str, md5: str, archive: Path, progress: Progress) -> None:
+def _fetch(url: str, md5: str, archive: Path, progress: OnProgress) -> None:
     """Downloads `url` beside `archive`, which appears whole and checked or not at all."""
     part = archive.with_name(archive.name + ".part")
     try:
@@ -128,7 +129,7 @@ def _fetch(url: str, md5: str, archive: Path, progress: Progress) -> None:
         part.unlink(missing_ok=True)
 
 
-def _download(url: str, part: Path, progress: Progress) -> None:
+def _download(url: str, part: Path, progress: OnProgress) -> None:
     _require_scheme(url)
     progress(0, 0, "Downloading CIFAR-10: connecting")
     request = urllib.request.Request(url, headers={"User-Agent": "alexnet-live"})
@@ -144,7 +145,7 @@ def _download(url: str, part: Path, progress: Progress) -> None:
         raise _DownloadError(f"the connection ended after {done:,} of {total:,} bytes")
 
 
-def _copy(response: IO[bytes], file: IO[bytes], total: int, progress: Progress) -> int:
+def _copy(response: IO[bytes], file: IO[bytes], total: int, progress: OnProgress) -> int:
     """Bytes written. `progress` hears of them several times a second, and may end it."""
     start = time.monotonic()
     done, reported = 0, -1.0

@@ -18,10 +18,11 @@ import torch
 from PIL import Image, ImageOps
 
 from core.data.folder_cache import DecodedTree, read_decoded, write_decoded
-from core.data.images import ImageSet, Progress, split_off
+from core.data.images import ImageSet, split_off
 from core.data.locks import exclusive
 from core.data.uploads import open_image
 from core.errors import DataError, ImageError
+from core.progress import OnProgress
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 MAX_SIDE = 227  # the network's input: it never sees more detail than this
@@ -63,7 +64,7 @@ class _MixedSizesError(Exception):
 
 
 def load_folder(
-    folder: Path, *, cache_dir: Path, test_fraction: float = 0.15, seed: int, progress: Progress
+    folder: Path, *, cache_dir: Path, test_fraction: float = 0.15, seed: int, progress: OnProgress
 ) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
     """(train, test, notes) from `train/<class>/**` and `test/<class>/**`, or from one level of `<class>/**`.
 
@@ -172,7 +173,7 @@ def _walk(folder: Path | str, prefix: str) -> Iterator[_File]:
                 yield _File(prefix + entry.name, stat.st_size, stat.st_mtime_ns)
 
 
-def _decode(tree: _Tree, folder: Path, progress: Progress) -> DecodedTree:
+def _decode(tree: _Tree, folder: Path, progress: OnProgress) -> DecodedTree:
     paths = [folder / file.path for file in tree.files]
     largest = min(MAX_SIDE, math.isqrt(MAX_TENSOR_BYTES // (3 * len(paths))))
     width, height = _first_size(paths, folder)
@@ -203,7 +204,7 @@ def _first_size(paths: Sequence[Path], folder: Path) -> tuple[int, int]:
     raise DataError(f"None of the {len(paths):,} images in {folder} can be read. {problem}")
 
 
-def _decode_all(paths: Sequence[Path], side: int, exact: bool, progress: Progress) -> tuple[torch.Tensor, list[int]]:
+def _decode_all(paths: Sequence[Path], side: int, exact: bool, progress: OnProgress) -> tuple[torch.Tensor, list[int]]:
     """All images as uint8, N x 3 x side x side, and the positions of those that can't be read.
 
     Raises _MixedSizesError if `exact` and an image is not side x side already.

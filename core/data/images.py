@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,14 +11,6 @@ import torch
 from core.errors import DataError
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-#: Called with (done, total, message) while data loads; raises StopRequested when the user wants out.
-#: `total` is 0 where it isn't known.
-Progress = Callable[[int, int, str], None]
-
-
-def no_progress(done: int, total: int, message: str) -> None:
-    """A Progress that listens to nothing."""
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from core.data.images import Progress
 from core.errors import DataError
+from core.progress import OnProgress
 
 _POLL_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 1800.0
 
 
 @contextmanager
-def exclusive(path: Path, progress: Progress, waiting: str) -> Iterator[None]:
+def exclusive(path: Path, progress: OnProgress, waiting: str) -> Iterator[None]:
     """Holds the lock file `path`; while another holder works, reports `waiting`, through which a user may stop.
 
     The lock is the kernel's: a killed holder frees it, and the file itself stays. Raises DataError after 30 minutes

@@ -8,15 +8,16 @@ from pathlib import Path
 from core.config import TrainConfig
 from core.data.cifar10 import is_here, load_cifar10
 from core.data.folder import count_folder, load_folder
-from core.data.images import DataSplits, ImageSet, Progress, balanced_limit, no_progress, require_usable, split_off
+from core.data.images import DataSplits, ImageSet, balanced_limit, require_usable, split_off
 from core.data.shapes import make_shapes
 from core.errors import DataMissingError
+from core.progress import OnProgress, no_progress
 
 NUM_SHAPES_TRAIN = 6_000
 NUM_SHAPES_TEST = 1_000
 
 
-def load_data(config: TrainConfig, *, data_dir: Path, progress: Progress = no_progress) -> DataSplits:
+def load_data(config: TrainConfig, *, data_dir: Path, progress: OnProgress = no_progress) -> DataSplits:
     """The sets that `config` asks for; `data_dir` keeps downloads and caches.
 
     Validation is split off the training part by config.val_fraction and config.seed, so the same config gives the
@@ -45,7 +46,7 @@ def load_test_images(config: TrainConfig, *, data_dir: Path) -> ImageSet:
     return replace(test, images=test.images.clone())  # a view would keep the training images in memory
 
 
-def fetch_images(config: TrainConfig, *, data_dir: Path, progress: Progress = no_progress) -> None:
+def fetch_images(config: TrainConfig, *, data_dir: Path, progress: OnProgress = no_progress) -> None:
     """Download what load_test_images misses. Raises DataError; whatever `progress` raises leaves no partial file."""
     _load(config, data_dir, progress)
 
@@ -63,7 +64,7 @@ def count_images(config: TrainConfig) -> dict[str, int]:
     return {"train": min(train - val, limits["train"]), "val": min(val, limits["val"]), "test": test}
 
 
-def _load(config: TrainConfig, data_dir: Path, progress: Progress) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+def _load(config: TrainConfig, data_dir: Path, progress: OnProgress) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
     if config.data_source == "shapes":
         return *make_shapes(NUM_SHAPES_TRAIN, NUM_SHAPES_TEST, config.seed), ()
     if config.data_source == "cifar10":

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from core.data.images import Progress, no_progress
 from core.errors import ExportError
 from core.export.files import whole
 from core.export.pictures import captioned, enlarged, maps_sheet
@@ -17,6 +16,7 @@ from core.inspection.evolution import evenly
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import to_levels
+from core.progress import OnProgress, no_progress
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, Snapshot, read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs
@@ -29,7 +29,7 @@ _FRAME_SECONDS, _LAST_SECONDS = 0.4, 3.0
 
 
 def export_animation(
-    run: Run, path: Path, *, layer: str = "conv1", pinned: str | None = None, progress: Progress = no_progress
+    run: Run, path: Path, *, layer: str = "conv1", pinned: str | None = None, progress: OnProgress = no_progress
 ) -> int:
     """Write an animated GIF or WebP, as the name of `path` says, from the run's snapshots; how many frames it has.
 
@@ -63,7 +63,7 @@ def export_animation(
 
 
 def _frames(
-    run: Run, epochs: Sequence[int], layer: str, images: Pinned, pinned: int, progress: Progress
+    run: Run, epochs: Sequence[int], layer: str, images: Pinned, pinned: int, progress: OnProgress
 ) -> Iterator[Image.Image]:
     reader = MetricsReader(run.path)
     reader.poll()

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from core.data.images import Progress, no_progress
 from core.data.prepare import Picture, to_square
 from core.errors import ExportError
 from core.export.files import whole
 from core.export.weights import about
 from core.model.alexnet import INPUT_SIZE, AlexNet, Dropout, Flatten, LocalResponseNorm, normalize
+from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint
 
 OPSET = 19  # of May 2023, so that older runtimes read it; IR 9 is of the same release
@@ -34,7 +34,7 @@ _RANDOM_IMAGES = 3
 
 
 def export_onnx(
-    checkpoint: Checkpoint, model: AlexNet, path: Path, *, picture: Picture, progress: Progress = no_progress
+    checkpoint: Checkpoint, model: AlexNet, path: Path, *, picture: Picture, progress: OnProgress = no_progress
 ) -> float:
     """Write the network to `path`; how far its answers are from ours: the greater of two figures.
 

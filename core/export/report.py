@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.data.images import ImageSet, Progress, balanced_limit, no_progress
+from core.data.images import ImageSet, balanced_limit
 from core.errors import CoreError, ExportError, InspectionError
 from core.export.curves import class_charts, learning_charts
 from core.export.files import whole
@@ -24,6 +24,7 @@ from core.inspection.mosaic import sheet_columns, to_levels
 from core.model.alexnet import CONV_LAYERS, AlexNet
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.prediction import network_input, predict
+from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint
 from core.runs.metrics import MetricsReader
 
@@ -50,7 +51,7 @@ class Subject:
     command: str
 
 
-def export_report(subject: Subject, path: Path, progress: Progress = no_progress) -> None:
+def export_report(subject: Subject, path: Path, progress: OnProgress = no_progress) -> None:
     """Write the report, about 6 MB, most of it the plotting library. Raises ExportError where it can't be written."""
     reader = MetricsReader(subject.checkpoint.run.path)
     reader.poll()
@@ -172,7 +173,7 @@ def _maps(subject: Subject) -> str:
     return section("What every layer makes of one picture", eyes, f'<div class="pair">{"".join(sheets)}</div>')
 
 
-def _mistakes(subject: Subject, on_batch: Callable[[int], None]) -> str:
+def _mistakes(subject: Subject, on_batch: Callable[[int], object]) -> str:
     title = "Worst mistakes"
     try:
         images = subject.images()

@@ -11,7 +11,7 @@ from typing import Literal
 from PIL import Image
 
 from core.data.example import example_image
-from core.data.images import ImageSet, Progress, no_progress
+from core.data.images import ImageSet
 from core.errors import ExportError
 from core.export.activations import export_activations
 from core.export.animation import export_animation
@@ -25,6 +25,7 @@ from core.inspection.feature_maps import FeatureMaps, feature_maps, stages_of
 from core.inspection.mosaic import Scale, to_levels
 from core.inspection.walkthrough import trace
 from core.model.alexnet import CONV_LAYERS, AlexNet
+from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint, Which
 from core.runs.run import Run
 
@@ -117,7 +118,7 @@ def fulfil(
     *,
     model: Callable[[], AlexNet],
     images: Callable[[], ImageSet],
-    progress: Progress = no_progress,
+    progress: OnProgress = no_progress,
 ) -> None:
     """Write what `request` asks for to `path`; a file that is there is replaced, whole or not at all.
 
@@ -137,7 +138,7 @@ def fulfil(
 
 
 def _of_weights(
-    request: Request, path: Path, model: AlexNet, images: Callable[[], ImageSet], progress: Progress
+    request: Request, path: Path, model: AlexNet, images: Callable[[], ImageSet], progress: OnProgress
 ) -> None:
     checkpoint, picture = request.checkpoint, request.picture or example_image()
     if checkpoint is None:

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from core.data.images import Progress, no_progress
 from core.errors import ExportError
 from core.export.files import whole
 from core.export.pictures import confusion_picture, enlarged
@@ -26,6 +25,7 @@ from core.export.settings import setting_rows
 from core.files import new_folder
 from core.inspection.filters import filter_sheet
 from core.model.alexnet import InputSpec
+from core.progress import OnProgress, no_progress
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import read_snapshot, snapshot_epochs
@@ -34,7 +34,7 @@ _SCALARS = ("loss", "accuracy", "learning_rate", "images_per_second")
 _FILTERS_SIDE = 440
 
 
-def export_tensorboard(run: Run, path: Path, progress: Progress = no_progress) -> None:
+def export_tensorboard(run: Run, path: Path, progress: OnProgress = no_progress) -> None:
     """Write the folders train and val into a new folder `path`, or into an archive where its name ends in .zip.
 
     Wall times are the run's start plus the seconds of training: the pauses between attempts are left out.
@@ -69,7 +69,7 @@ def _destination(path: Path) -> Iterator[Path]:
         raise ExportError(f"{path} can't be used: {error.strerror or error}.") from error
 
 
-def _write_steps(run: Run, reader: MetricsReader, folder: Path, progress: Progress) -> None:
+def _write_steps(run: Run, reader: MetricsReader, folder: Path, progress: OnProgress) -> None:
     steps, started = reader.steps(), _started(run)
     count = len(steps["step"])
     with _writer(run, folder) as writer:
@@ -82,7 +82,7 @@ def _write_steps(run: Run, reader: MetricsReader, folder: Path, progress: Progre
                 progress(i, count, f"Step {int(step):,}")
 
 
-def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: Progress) -> None:
+def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: OnProgress) -> None:
     started, epochs = _started(run), reader.epochs()
     seconds = {0: 0.0} | {record["epoch"]: record["seconds"] for record in epochs}
     with _writer(run, folder) as writer:

@@ -87,7 +87,7 @@ class Atlas:
         return Atlas(layers, int(found["num_images"]), str(found["images"]), tuple(found["class_names"].tolist()))
 
 
-def compute_atlas(model: AlexNet, images: ImageSet, on_batch: Callable[[int], None] | None = None) -> Atlas:
+def compute_atlas(model: AlexNet, images: ImageSet, on_batch: Callable[[int], object] | None = None) -> Atlas:
     """The atlas of `model` over `images`, in one pass; on_batch hears the number of images done after each batch.
 
     The memory it takes is flat, whatever the number of images. The network runs in float32 and evaluation mode, up to

@@ -16,10 +16,10 @@ from core.data.prepare import Picture, to_batch
 from core.errors import InspectionError
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 from core.prediction import private_view
+from core.progress import OnProgress, no_progress
 
 Method = Literal["grad-cam", "saliency", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
-Progress = Callable[[int, int], object]
 _Forward = Callable[[torch.Tensor], torch.Tensor]
 
 SQUARE = 31  # pixels, the side of what occlusion covers: four to five pixels of a CIFAR-10 image
@@ -50,7 +50,7 @@ class Attribution:
 
 
 def attribute(
-    model: AlexNet, image: Picture, method: Method, target: int, on_progress: Progress | None = None
+    model: AlexNet, image: Picture, method: Method, target: int, progress: OnProgress = no_progress
 ) -> Attribution:
     """How `method` explains the score of class number `target` (any, not only the predicted one) on one picture.
 
@@ -61,8 +61,8 @@ def attribute(
     et al. 2017). occlusion: how much the score falls when a square of 31 x 31 pixels is grey as the mean image, at
     15 x 15 places, overlapping ones averaged (Zeiler and Fergus 2014, who drew the probability).
 
-    on_progress(done, total) counts the places of occlusion and the steps of integrated gradients; what it raises ends
-    the work. `model` is left as it is and may be in use elsewhere meanwhile.
+    progress counts the places of occlusion and the steps of integrated gradients; what it raises ends the work. `model`
+    is left as it is and may be in use elsewhere meanwhile.
     Raises InspectionError for an unknown method or class and where Captum isn't installed; ImageError for no image.
     """
     if method not in METHODS:
@@ -71,12 +71,12 @@ def attribute(
         raise InspectionError(f"The network has classes 0 to {model.num_classes - 1}, got {target}.")
     pixels = to_batch([image], model.input_spec.image_size).to(next(model.parameters()).device)
     x = normalize(pixels, model.input_spec).contiguous(memory_format=torch.channels_last)  # a quarter faster on a CPU
-    values, gap = _attribute(private_view(model), x, method, target, on_progress)
+    values, gap = _attribute(private_view(model), x, method, target, progress)
     return Attribution(method, target, values.detach().float().cpu().numpy(), gap)
 
 
 def _attribute(
-    network: AlexNet, x: torch.Tensor, method: Method, target: int, on_progress: Progress | None
+    network: AlexNet, x: torch.Tensor, method: Method, target: int, progress: OnProgress
 ) -> tuple[torch.Tensor, float | None]:
     """The values (227 x 227) and the gap, for the normalised input `x`, in which the mean image is 0."""
     try:
@@ -90,28 +90,28 @@ def _attribute(
     if method == "saliency":
         return Saliency(network).attribute(x.requires_grad_(), target)[0].amax(0), None
     if method == "integrated-gradients":
-        values, gap = IntegratedGradients(_counting(network, _STEPS, on_progress)).attribute(
+        values, gap = IntegratedGradients(_counting(network, _STEPS, progress)).attribute(
             x, target=target, n_steps=_STEPS, internal_batch_size=_STEPS_AT_ONCE, return_convergence_delta=True
         )
         return values[0].sum(0), gap.item()
     seen = torch.ones_like(x[:, :1])  # to cover this instead of three colours takes a third of Captum's work
-    covered = _counting(lambda seen: network(x * seen), _PLACES, on_progress)
+    covered = _counting(lambda seen: network(x * seen), _PLACES, progress)
     values = Occlusion(covered).attribute(
         seen, (1, SQUARE, SQUARE), (1, STRIDE, STRIDE), target=target, perturbations_per_eval=_PLACES_AT_ONCE
     )
     return values[0, 0], None
 
 
-def _counting(network: _Forward, total: int, on_progress: Progress | None) -> _Forward:
+def _counting(network: _Forward, total: int, progress: OnProgress) -> _Forward:
     """`network`, counting the images it is given up to `total`; one alone is a reference and doesn't count."""
     done = 0
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         nonlocal done
         scores: torch.Tensor = network(x)
-        if on_progress is not None and len(x) > 1:
+        if len(x) > 1:
             done += len(x)
-            on_progress(done, total)
+            progress(done, total, f"{done} of {total}")
         return scores
 
     return forward

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from core.config import TrainConfig
-from core.data.images import DataSplits, ImageSet, Progress
+from core.data.images import DataSplits, ImageSet
 from core.data.sources import load_data
 from core.errors import DataError, StopRequested
 from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
+from core.progress import OnProgress
 from core.runs.checkpoints import Which, available, load_model
 from core.runs.run import RunState
 from core.runs.snapshots import forget_snapshots_after, is_kept
@@ -228,7 +229,7 @@ def _record_data(writer: RunWriter, data: DataSplits) -> None:
     )
 
 
-def _loading_progress(writer: RunWriter) -> Progress:
+def _loading_progress(writer: RunWriter) -> OnProgress:
     def report(done: int, total: int, message: str) -> None:
         if writer.stop_requested() and current().count == 1:  # of several, none may leave alone
             raise StopRequested("Stopped while loading the images.")

@@ -60,7 +60,7 @@ def show_attribution(
     bar = place.progress(0.0, words.title)
     found = cache.attribution(
         checkpoint, image, method, target,
-        lambda done, total: bar.progress(done / total, f"{words.title}, {done} of {total}"),
+        lambda done, total, message: bar.progress(done / total, f"{words.title}, {message}"),
     )  # fmt: skip
     name = checkpoint.class_names[target]
     place.image(

@@ -19,8 +19,9 @@ from torchvision.datasets import CIFAR10
 
 from core.data import cifar10
 from core.data.cifar10 import load_cifar10
-from core.data.images import CIFAR10_CLASSES, no_progress
+from core.data.images import CIFAR10_CLASSES
 from core.errors import DataError, StopRequested
+from core.progress import no_progress
 
 ARCHIVE = "cifar-10-python.tar.gz"
 TRAIN_FILES = [f"data_batch_{number}" for number in range(1, 6)]

@@ -15,8 +15,9 @@ from PIL import Image
 
 from core.data import folder as folder_module
 from core.data.folder import load_folder
-from core.data.images import ImageSet, no_progress
+from core.data.images import ImageSet
 from core.errors import DataError, StopRequested
+from core.progress import no_progress
 from tests.conftest import class_counts
 
 Loaded = tuple[ImageSet, ImageSet, tuple[str, ...]]

@@ -47,7 +47,8 @@ class Explained:
 
 def explain(model: AlexNet, method: Method) -> Explained:
     told: list[tuple[int, int]] = []
-    return Explained(attribute(model, PICTURE, method, TARGET, lambda done, total: told.append((done, total))), told)
+    found = attribute(model, PICTURE, method, TARGET, lambda done, total, _message: told.append((done, total)))
+    return Explained(found, told)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_the_slow_ones_work_in_batches_and_tell_their_progress(explained: dict[M
 
 
 def test_what_the_progress_raises_ends_the_work(model: AlexNet) -> None:
-    def leave(done: int, total: int) -> None:
+    def leave(done: int, total: int, message: str) -> None:
         assert done < total
         raise KeyboardInterrupt
 
