@@ -63,7 +63,7 @@ def export_animation(
 
 
 def _frames(
-    run: Run, epochs: Sequence[int], layer: str, images: Pinned, pinned: int, progress: OnProgress
+    run: Run, epochs: Sequence[int], layer: str, pinned: Pinned, position: int, progress: OnProgress
 ) -> Iterator[Image.Image]:
     reader = MetricsReader(run.path)
     reader.poll()
@@ -72,14 +72,14 @@ def _frames(
     for done, epoch in enumerate(epochs):
         progress(done, len(epochs), f"Epoch {epoch}")
         snapshot = read_snapshot(run, epoch)
-        maps = FeatureMaps(layer, "relu", read_snapshot_maps(run, epoch, layer, pinned))
-        picture = _side_by_side(snapshot, images.images[pinned], maps)
+        maps = FeatureMaps(layer, "relu", read_snapshot_maps(run, epoch, layer, position))
+        picture = _side_by_side(snapshot, pinned.images[position], maps)
         title = f"Epoch {epoch}" if epoch else "Before the first step"
         lines = [
             _standing(run, snapshot, accuracies.get(epoch)),
-            f"Left: what acts of conv1's {len(snapshot.filters)} filters above {images.about(pinned)}"
-            f"{_verdict(snapshot, names, int(images.labels[pinned]), pinned)}. Right: all {len(maps.values)} channels "
-            f"of {layer} for it, after ReLU. Each tile is on its own scale.",
+            f"Left: what acts of conv1's {len(snapshot.filters)} filters above {pinned.about(position)}"
+            f"{_verdict(snapshot, names, int(pinned.labels[position]), position)}. Right: all {len(maps.values)} "
+            f"channels of {layer} for it, after ReLU. Each tile is on its own scale.",
         ]
         yield captioned(picture, title, lines)
 
@@ -89,9 +89,9 @@ def _standing(run: Run, snapshot: Snapshot, accuracy: float | None) -> str:
     return f"Run {run.id}, step {snapshot.step:,}{judged}."
 
 
-def _verdict(snapshot: Snapshot, names: list[str], label: int, pinned: int) -> str:
+def _verdict(snapshot: Snapshot, names: list[str], label: int, position: int) -> str:
     """What it is and what the network takes it for, where the classes are known."""
-    said = snapshot.pinned_probabilities[pinned]
+    said = snapshot.pinned_probabilities[position]
     if len(names) != len(said):
         return ""
     return f" ({names[label]}, taken for {names[int(said.argmax())]} with {said.max():.0%})"
