@@ -16,30 +16,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core import survey
+from core import packing, survey
 from core.arguments import (
     Parser,
     add_checkpoint_flags,
     add_config_flags,
     add_features_flags,
-    add_pack_flags,
     data_dir,
     with_images,
 )
 from core.bench import command as bench
 from core.config import TrainConfig, make_config
-from core.data.images import ImageSet
+from core.data.images import ImageSet, require_classes
 from core.data.sources import load_data
 from core.data.uploads import open_image
-from core.errors import ConfigError, CoreError, DataError
+from core.errors import ConfigError, CoreError
 from core.evaluation import Views, evaluate
 from core.export import command as export
 from core.follow import follow, summary
 from core.prediction import predict
 from core.runs.checkpoints import load_model
-from core.runs.pack import pack
 from core.runs.run import Run, RunState, list_runs, load_run
-from core.runs.snapshots import snapshot_epochs
 from core.training import distributed, jobs
 from core.training.device import pick_device
 
@@ -122,11 +119,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     model = load_model(run, options.which, pick_device(run.config))
     data = load_data(with_images(run.config, options), data_dir=_DATA_DIR)
     images: ImageSet = getattr(data, options.split)
-    if images.class_names != model.class_names:
-        raise DataError(
-            f"The data has the classes {', '.join(images.class_names)}, the network {', '.join(model.class_names)}: "
-            "restore the images that the run was trained on."
-        )
+    require_classes(images, model.class_names)
     result = evaluate(model, images, views=options.views)
     record = {"run_id": run.id, "checkpoint": options.which, "split": options.split, "num_images": len(images),
               "views": options.views}  # fmt: skip
@@ -163,18 +156,6 @@ def _predict(options: argparse.Namespace) -> int:
         (label, probability), *others = prediction.top(3)
         table.add_row(Text(str(path)), label, f"{probability:.1%}", ", ".join(f"{name} {p:.1%}" for name, p in others))
     _out.print(table)
-    return 0
-
-
-def _pack(options: argparse.Namespace) -> int:
-    run = load_run(options.runs_dir, options.run_id)
-    packed = pack(run, options.output, rank=options.rank, data_source=options.data_source)
-    num_bytes = sum(path.stat().st_size for path in packed.path.rglob("*") if path.is_file())
-    if options.json:
-        print(json.dumps({"output": str(options.output), "num_bytes": num_bytes}))
-    else:
-        without = "" if snapshot_epochs(packed) else "; no time machine, for that --pinned-images has to name the photo"
-        _out.print(f"Run {run.id} in {options.output}: {num_bytes / 1e6:.1f} MB{without}")
     return 0
 
 
@@ -238,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("runs", _runs, "List the runs, the newest first.")
     survey.add_flags(command("survey", survey.run, survey.HELP))
-    add_pack_flags(command("pack", _pack, "Make a finished run small enough to travel: one compact checkpoint."))
+    packing.add_flags(command("pack", packing.run, packing.HELP))
     export.add_flags(command("export", export.run, export.HELP))
     bench.add_flags(command("bench", bench.run, bench.HELP))
     return parser

@@ -8,10 +8,9 @@ import types
 from pathlib import Path
 from typing import Any, NoReturn, Union, get_args, get_origin
 
-from core.config import PRESET_HELP, DataSource, TrainConfig, make_config
+from core.config import PRESET_HELP, TrainConfig, make_config
 from core.inspection.feature_maps import STAGES
 from core.model.alexnet import CONV_LAYERS
-from core.runs.pack import DEFAULT_RANK
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,20 +41,6 @@ def add_features_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", default="conv", choices=tuple(STAGES), help="where to look (default: conv)")
     parser.add_argument("--image", required=True, type=Path, help="the picture")
     parser.add_argument("--output", required=True, type=Path, help="the .npz file to write")
-
-
-def add_pack_flags(parser: argparse.ArgumentParser) -> None:
-    sources = [source for source in get_args(DataSource) if source != "folder"]
-    parser.add_argument("--run-id", required=True, help="the finished run")
-    parser.add_argument("--output", required=True, type=Path, help="the folder to make, such as checkpoints/starter")
-    parser.add_argument(
-        "--rank", type=int, default=DEFAULT_RANK, metavar="N",
-        help=f"of the factors that stand for fc6 and fc7; 43 kB each (default: {DEFAULT_RANK})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--data-source", choices=sources, default=None,
-        help="where others get the images; needed where the run was trained on a folder (default: as trained)",
-    )  # fmt: skip
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.data.images import ImageSet, require_usable
-from core.errors import InspectionError
+from core.data.images import ImageSet, require_classes, require_usable
 from core.evaluation import evaluate, per_class_accuracy
 from core.files import load_arrays, save_arrays
 from core.model.alexnet import AlexNet
@@ -125,14 +124,10 @@ class Outcomes:
 def judge(model: AlexNet, images: ImageSet, on_batch: Callable[[int], object] | None = None) -> Outcomes:
     """What `model` says of all of `images`; on_batch hears the number done after each batch.
 
-    Raises InspectionError where the network knows other classes than the images have, DataError for no images.
+    Raises DataError for no images, or such of other classes than the network knows.
     """
     require_usable("image", images)
-    if images.class_names != model.class_names:
-        raise InspectionError(
-            f"The network knows the classes {', '.join(model.class_names)}, the images have "
-            f"{', '.join(images.class_names)}: choose images of the data that it was trained on."
-        )
+    require_classes(images, model.class_names)
     found = evaluate(model, images, on_batch=on_batch)
     return Outcomes(images.labels.numpy(), found.probabilities, model.class_names, images.fingerprint())
 

@@ -115,3 +115,12 @@ def require_usable(name: str, images: ImageSet) -> None:
     """Raises DataError where `images` is too small to train or to judge on."""
     if len(images) == 0:
         raise DataError(f"The {name} set holds no image. Add images, or use another data source.")
+
+
+def require_classes(images: ImageSet, known: tuple[str, ...]) -> None:
+    """Raises DataError where `images` have other classes than the network, which knows `known`."""
+    if images.class_names != known:
+        raise DataError(
+            f"The images have the classes {', '.join(images.class_names)}, the network knows {', '.join(known)}: "
+            "choose images of the data that it was trained on."
+        )

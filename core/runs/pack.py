@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -40,11 +41,19 @@ _MOST_STEPS = 3000  # whose records are kept
 MAX_RANK = 2048  # from here on the two factors of fc7 are no smaller than fc7
 
 
-def pack(run: Run, destination: Path, *, rank: int = DEFAULT_RANK, data_source: DataSource | None = None) -> Run:
+def pack(
+    run: Run,
+    destination: Path,
+    *,
+    rank: int = DEFAULT_RANK,
+    data_source: DataSource | None = None,
+    refit: Callable[[AlexNet, Tensors], Tensors] | None = None,
+) -> Run:
     """Write `run` and the weights of its best checkpoint as the new run folder `destination`, whole or not at all.
 
     rank: of the factors that stand for fc6 and fc7; each unit costs 43 kB. data_source: where who gets it will find the
-    images, as no path of this machine is kept; by default that of the training.
+    images, as no path of this machine is kept; by default that of the training. refit: gives better weights of the same
+    shapes for the network and its compact weights (core.training.refit); without it fc8 is scaled at most.
     Raises ConfigError for a bad rank or source, RunError where the run is not finished or `destination` is taken or
     can't be written, CheckpointError where there are no weights.
     """
@@ -58,10 +67,12 @@ def pack(run: Run, destination: Path, *, rank: int = DEFAULT_RANK, data_source: 
     config = _portable(run, data_source)
     checkpoint = find_checkpoint(run, "best")
     model = open_model(checkpoint)
-    weights = _as_sure(run, model, compact(model.state_dict(), rank))
+    weights = compact(model.state_dict(), rank)
+    weights = refit(model, weights) if refit else _as_sure(run, model, weights)
+    packed = {"run_id": run.id, "rank": rank, "refit": refit is not None}
     try:
         with new_folder(destination) as folder:
-            _write_record(run, config, rank, folder)
+            _write_record(run, config, packed, folder)
             _write_snapshots(run, Run(folder))
             _write_checkpoint(checkpoint, weights, folder)
     except (OSError, SafetensorError) as error:
@@ -101,9 +112,8 @@ def _portable(run: Run, data_source: DataSource | None) -> TrainConfig:
     )
 
 
-def _write_record(run: Run, config: TrainConfig, rank: int, folder: Path) -> None:
+def _write_record(run: Run, config: TrainConfig, packed: dict[str, object], folder: Path) -> None:
     """All but the weights. What was said of this machine's files (notes, reasons) stays here."""
-    packed = {"run_id": run.id, "rank": rank}
     content = {"config": config.to_json(), "environment": run.environment, "packed": packed}
     write_json(folder / "config.json", content)
     write_json(folder / "data.json", run.data | {"notes": []})

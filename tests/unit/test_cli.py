@@ -266,7 +266,7 @@ def test_evaluate_takes_another_folder_of_the_same_classes(
     shutil.move("copy/train/star", "copy/train/moon")
     shutil.rmtree("copy/test")
     sentence = refused(["evaluate", *trained, "--data-dir", "copy"], capsys)
-    assert sentence.startswith("The data has the classes circle, cross, moon, the network circle, cross, star:")
+    assert sentence.startswith("The images have the classes circle, cross, moon, the network knows circle, cross,")
     assert "nowhere" in refused(["evaluate", *trained, "--data-dir", "nowhere"], capsys)
 
 
@@ -281,6 +281,9 @@ def test_pack_makes_a_run_that_the_other_commands_read(
     files = [path.stat().st_size for path in Path("given/small").rglob("*.*")]
     assert packed["num_bytes"] == sum(files) < 9_500_000
     assert "given/small exists already" in refused([*arguments, "--data-source", "cifar10"], capsys)
+    again = ["pack", *trained, "--output", "given/again", "--rank", "4", "--data-source", "cifar10", "--refit"]
+    assert main(again) == 0
+    assert json.loads(Path("given/again/config.json").read_text(encoding="utf-8"))["packed"]["refit"] is True
     small = ["--runs-dir", "given", "--run-id", "small"]
     assert main(["predict", str(picture), *small]) == 0
     assert main(["evaluate", *small, "--data-dir", str(image_tree)]) == 0

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from core.data.shapes import make_shapes
-from core.errors import DataError, InspectionError
+from core.errors import DataError
 from core.evaluation import evaluate
 from core.model import AlexNet
 from core.outcomes import Outcomes, calibration, judge, wilson_interval
@@ -130,7 +130,7 @@ def test_judging_is_what_an_evaluation_counts() -> None:
     assert found.losses.mean() == pytest.approx(expected.loss, rel=1e-5)
     assert found.accuracy == pytest.approx(expected.accuracy)
     np.testing.assert_array_equal(found.confusion, expected.confusion)
-    with pytest.raises(InspectionError, match="choose images of the data that it was trained on"):
+    with pytest.raises(DataError, match="choose images of the data that it was trained on"):
         judge(model, replace(images, class_names=tuple("abcdefghij")))
     with pytest.raises(DataError, match="no image"):
         judge(model, images.select(torch.empty(0, dtype=torch.int64)))

@@ -65,4 +65,4 @@ def test_images_of_other_classes_are_refused(run: Run, capsys: pytest.CaptureFix
         (tree / part / "star").rename(tree / part / "moon")
     flags = ["survey", "--run-id", "mine", "--runs-dir", str(run.path.parent), "--data-dir", str(tree)]
     assert main(flags) == 2
-    assert "The network knows the classes circle, cross, star, the images have" in capsys.readouterr().err
+    assert "the network knows circle, cross, star: choose" in capsys.readouterr().err

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from core.config import make_config
 from core.errors import CheckpointError, ConfigError, RunError
@@ -218,7 +219,7 @@ def test_its_pace_is_not_taken_for_this_machines(packed_run: Run, trained_run: R
 def test_it_comes_after_the_users_own_runs(tmp_path: Path) -> None:
     for run_id in ("mine", "newer", "given"):
         create_run(tmp_path, make_config(), {}, run_id)
-    record = read(tmp_path / "given" / "config.json") | {"packed": {"run_id": "theirs", "rank": 8}}
+    record = read(tmp_path / "given" / "config.json") | {"packed": {"run_id": "theirs", "rank": 8, "refit": False}}
     (tmp_path / "given" / "config.json").write_text(json.dumps(record))
     assert [(run.id, run.is_packed) for run in list_runs(tmp_path)] == [
         ("newer", False), ("mine", False), ("given", True)
@@ -266,6 +267,17 @@ def test_of_many_steps_every_other_is_kept_and_of_all_epochs_each(
 )
 def test_of_many_snapshots_a_few_at_wider_and_wider_distances_are_kept(taken: Any, kept: list[int]) -> None:
     assert _some(tuple(taken)) == kept
+
+
+def test_refitted_weights_travel_instead_and_it_is_said(finished: Run, tmp_path: Path) -> None:
+    def refit(model: Small, weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        assert set(weights) == {"fc6.weight.left", "fc6.weight.right", "fc6.bias"}
+        return weights | {"fc6.bias": torch.arange(5.0).half()}
+
+    packed = pack(finished, tmp_path / "out", rank=1, refit=refit)
+    found = load_file(packed.path / "checkpoints" / f"{find_checkpoint(packed, 'best').name}.safetensors")
+    assert found["fc6.bias"].tolist() == [0, 1, 2, 3, 4]
+    assert read(packed.path / "config.json")["packed"] == {"run_id": "done", "rank": 1, "refit": True}
 
 
 @pytest.mark.parametrize("rank", [0, -1, 2049])
