@@ -123,8 +123,11 @@ def available(run: Run) -> tuple[Which, ...]:
 
 
 def best_accuracy(run: Run) -> float | None:
-    """The validation accuracy of the best checkpoint, 0..1; None where there is none yet. Raises CheckpointError."""
-    return find_checkpoint(run, "best").val_accuracy if "best" in available(run) else None
+    """The validation accuracy of the best checkpoint, 0..1; None where there is none yet or its manifest is damaged."""
+    try:
+        return find_checkpoint(run, "best").val_accuracy
+    except CheckpointError:  # said where the checkpoint is opened; here it must not hide all else of the run
+        return None
 
 
 def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:

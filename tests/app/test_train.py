@@ -209,6 +209,18 @@ def test_a_run_whose_settings_are_damaged_does_not_take_the_page_down(open_page,
     assert "good" in at.dataframe[0].value["run_id"].tolist()
 
 
+def test_a_damaged_manifest_costs_one_number_only(open_page, write_run, runs_dir):
+    run = write_run("a", end={"state": "stopped", "reason": ""}, best={"manifest": "step-1.json"})
+    (run.path / "checkpoints").mkdir()
+    (run.path / "checkpoints" / "step-1.json").write_text("{")
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert not at.error
+    assert {metric.label: metric.value for metric in at.metric}["Best validation"] == "–"
+    assert len(at.get("bidi_component")) == 1, "the curves"
+    assert at.dataframe[0].value["run_id"].tolist() == ["a"]
+
+
 def test_start_a_second_start_stop_and_resume(open_page, runs_dir, said, wait_until):
     first, second = open_page(runs_dir), open_page(runs_dir)
     fill_in(first, **TINY | {"num_epochs": 500})

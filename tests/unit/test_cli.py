@@ -171,8 +171,13 @@ def test_no_runs_yet_is_said_with_the_next_step(capsys: pytest.CaptureFixture[st
 def test_a_damaged_run_does_not_hide_the_others(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     create_run(runs_dir, make_config(), {}, "whole")
     (create_run(runs_dir, make_config(), {}, "damaged").path / "config.json").write_text("")
+    cut = create_run(runs_dir, make_config(), {}, "cut").path
+    (cut / "checkpoints").mkdir()
+    (cut / "checkpoints" / "step-1.json").write_text("{")
+    (cut / "best.json").write_text('{"manifest": "step-1.json"}')
     assert main(["runs", "--runs-dir", str(runs_dir), "--json"]) == 0
-    assert "whole" in [row["run_id"] for row in json.loads(capsys.readouterr().out)]
+    rows = {row["run_id"]: row["val_accuracy"] for row in json.loads(capsys.readouterr().out)}
+    assert rows == {"whole": None, "cut": None}
 
 
 def test_predict_prints_what_core_predicts(
