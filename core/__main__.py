@@ -6,7 +6,6 @@ import argparse
 import json
 import signal
 import sys
-import threading
 import types
 from pathlib import Path
 from typing import Any, get_args
@@ -76,16 +75,29 @@ def _train(options: argparse.Namespace) -> int:
     except CoreError:
         distributed.current().tell(None)
         raise
-    stopped = _stop_on_signals(run)
+    _stop_on_signals(run)
     follow(run, _out, quiet=options.json)
     jobs.wait()
-    if run.state is not RunState.FAILED:  # else another process may be gone, and never answer
+    state = run.state
+    if state in (RunState.FINISHED, RunState.STOPPED):  # else another process may be gone, and never answer
         distributed.leave()
     if options.json:
         print(json.dumps(summary(run)))
-    if run.state is RunState.FAILED:
+    return _exit_code(run, state)
+
+
+def _exit_code(run: Run, state: RunState) -> int:
+    """0 for a run that is finished, 130 for one that was stopped, whoever did it; else SystemExit says why not."""
+    if state is RunState.FINISHED:
+        return 0
+    if state is RunState.STOPPED:
+        return 130
+    if state is RunState.FAILED:
         raise SystemExit(f"Run {run.id} failed: {(run.end or {}).get('reason')}")
-    return 130 if stopped.is_set() and run.state is RunState.STOPPED else 0
+    raise SystemExit(
+        f"Run {run.id} is {state.value}: its end could not be written to {run.path}. See that there is space and that "
+        "you may write there, then go on with --resume."
+    )
 
 
 def _begin(options: argparse.Namespace, given: dict[str, Any]) -> Run:
@@ -97,18 +109,15 @@ def _begin(options: argparse.Namespace, given: dict[str, Any]) -> Run:
     return jobs.resume(load_run(options.runs_dir, options.run_id), data_dir=_DATA_DIR)
 
 
-def _stop_on_signals(run: Run) -> threading.Event:
+def _stop_on_signals(run: Run) -> None:
     """Ctrl-C or a polite kill saves and stops the run; a second one ends the process."""
-    stopped = threading.Event()
 
     def stop(number: int, _frame: types.FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        stopped.set()
         run.request_stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    return stopped
 
 
 def _leave_signals_to_the_first() -> None:

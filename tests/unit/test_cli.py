@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from core.config import TrainConfig, make_config
 from core.data.uploads import open_image
 from core.runs.run import Run, RunState, create_run
 from core.runs.writer import RunWriter
+from core.training import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -150,6 +152,28 @@ def test_a_failed_training_says_why_and_ends_with_1(
         main(["train", "--runs-dir", str(runs_dir), "--run-id", "mine", "--json", *flags])
     assert str(end.value.code) == "Run mine failed: ZeroDivisionError: odd. The full traceback is in mine/run.log."
     assert json.loads(capsys.readouterr().out)["state"] == "failed"
+
+
+@pytest.mark.parametrize(("state", "code"), [(RunState.FINISHED, 0), (RunState.STOPPED, 130)])
+def test_only_a_finished_training_ends_with_0(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, state: RunState, code: int
+) -> None:
+    """Whoever asked it to stop: a script must not go on with a run that a page has stopped."""
+    monkeypatch.setattr(jobs, "train", lambda *_: state)
+    assert main(["train", "--runs-dir", str(runs_dir), "--device", "cpu"]) == code
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_training_whose_end_cannot_be_written_ends_with_1_and_a_sentence(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(jobs, "train", lambda *_: RunState.FINISHED)
+    monkeypatch.setattr(RunWriter, "end", full)
+    with pytest.raises(SystemExit, match=r"Run mine is interrupted: its end could not be written to .*--resume\."):
+        main(["train", "--runs-dir", str(runs_dir), "--run-id", "mine", "--device", "cpu"])
 
 
 def test_a_run_that_another_process_writes_is_not_resumed(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
