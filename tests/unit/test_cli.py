@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import feature_maps, load_model, load_run, predict
+from core import feature_maps, load_model, load_run, paths, predict
 from core.__main__ import main
 from core.config import TrainConfig, make_config
 from core.data.uploads import open_image
@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("ALEXNET_RUNS_DIR", "checkpoints")
+    monkeypatch.setenv("ALEXNET_DATA_DIR", "data")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -297,6 +299,37 @@ def test_evaluate_takes_another_folder_of_the_same_classes(
     sentence = refused(["evaluate", *trained, "--data-dir", "copy"], capsys)
     assert sentence.startswith("The data has the classes circle, cross, moon, the network circle, cross, star:")
     assert "nowhere" in refused(["evaluate", *trained, "--data-dir", "nowhere"], capsys)
+
+
+def test_evaluate_needs_neither_the_device_that_trained_nor_a_download(
+    trained_run: Run, runs_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config = trained_run.config.model_copy(update={"device": "cuda"})
+    run = create_run(runs_dir, config, {}, "mine")
+    (run.path / "checkpoints").symlink_to(trained_run.path / "checkpoints")
+    shutil.copy(trained_run.path / "best.json", run.path)
+    flags = ["evaluate", "--runs-dir", str(runs_dir), "--run-id", "mine"]
+    assert main([*flags, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_images"] == 6
+    elsewhere = config.to_json() | {"data_source": "cifar10", "data_dir": None}
+    (run.path / "config.json").write_text(json.dumps({"config": elsewhere}))
+    for split in ("test", "val", "train"):
+        assert "CIFAR-10 is not on this computer yet" in refused([*flags, "--split", split], capsys)
+    (Path("kept") / "cifar-10-batches-py").mkdir(parents=True)
+    (Path("kept") / "cifar-10-batches-py" / "batches.meta").touch()
+    assert "kept; the next run on it downloads it" in refused([*flags, "--data-dir", "kept"], capsys)
+
+
+def test_runs_lie_where_the_dashboard_has_them(
+    trained_run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_RUNS_DIR", str(trained_run.path.parent))
+    assert main(["runs", "--json"]) == 0
+    assert [row["run_id"] for row in json.loads(capsys.readouterr().out)] == ["trained"]
+    monkeypatch.delenv("ALEXNET_RUNS_DIR")
+    monkeypatch.delenv("ALEXNET_DATA_DIR")
+    assert (paths.runs_dir(), paths.data_dir()) == (ROOT / "checkpoints", ROOT / "data")
 
 
 def test_pack_makes_a_run_that_the_other_commands_read(
