@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import sys
 import types
 from typing import Any, Union, get_args, get_origin
 
 from rich.console import Console
 
 from core.config import PRESET_HELP, TrainConfig, make_config
-from core.errors import ConfigError, CoreError
+from core.errors import ConfigError, CoreError, RunError
 from core.follow import follow, summary
 from core.paths import data_dir
 from core.runs.run import Run, RunState, load_run
@@ -91,7 +92,10 @@ def _stop_on_signals(run: Run) -> None:
 
     def stop(number: int, _frame: types.FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        run.request_stop()
+        try:
+            run.request_stop()
+        except RunError as error:
+            print(error, file=sys.stderr)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

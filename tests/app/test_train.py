@@ -5,7 +5,8 @@ import time
 import pytest
 
 from core.config import preset_values
-from core.runs.run import RunState, list_runs
+from core.errors import RunError
+from core.runs.run import Run, RunState, list_runs
 from core.training import jobs
 from dashboard.markdown import plain
 
@@ -165,6 +166,20 @@ def test_a_run_that_is_being_written_can_be_stopped(open_page, write_run, runs_d
     at.run()
     assert not at.exception
     assert " Interrupted]" in said(at), "its writer is gone without an end.json"
+
+
+def test_a_stop_that_cannot_be_asked_for_is_said(open_page, write_run, runs_dir, monkeypatch):
+    def refuse(_run):
+        raise RunError("Run 'a' can't be stopped from here.")
+
+    run = write_run("a", progress={"heartbeat": time.time()})
+    with run.lock():
+        at = open_page(runs_dir)
+        monkeypatch.setattr(Run, "request_stop", refuse)
+        at.button(key="stop").click().run()
+        assert not at.exception
+        assert [warning.value for warning in at.warning] == ["Run 'a' can't be stopped from here."]
+        assert not at.button(key="stop").disabled
 
 
 def test_synthetic_data_notes_and_damage_are_said(open_page, write_run, runs_dir, said):
