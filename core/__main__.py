@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
-import types
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -19,28 +16,28 @@ from rich.text import Text
 from core import packing, survey
 from core.arguments import (
     Parser,
-    add_checkpoint_flags,
-    add_config_flags,
+    add_evaluate_flags,
     add_features_flags,
-    data_dir,
+    add_predict_flags,
     with_images,
 )
 from core.bench import command as bench
-from core.config import TrainConfig, make_config
+from core.config import TrainConfig
 from core.data.images import ImageSet, require_classes
-from core.data.sources import load_data
+from core.data.sources import load_data, load_test_images
 from core.data.uploads import open_image
-from core.errors import ConfigError, CoreError
-from core.evaluation import Views, evaluate
+from core.errors import CoreError
+from core.evaluation import evaluate
 from core.export import command as export
-from core.follow import follow, summary
+from core.follow import summary
+from core.paths import data_dir, runs_dir
 from core.prediction import predict
+from core.progress import OnProgress, on_terminal
 from core.runs.checkpoints import load_model
-from core.runs.run import Run, RunState, list_runs, load_run
-from core.training import distributed, jobs
+from core.runs.run import list_runs, load_run
+from core.training import command as train
 from core.training.device import pick_device
 
-_DATA_DIR = data_dir()
 _out = Console(highlight=False, markup=False)
 
 
@@ -58,83 +55,39 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _train(options: argparse.Namespace) -> int:
-    given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
-    given = {name: None if value == "all" else value for name, value in given.items()}
-    if distributed.is_launched():
-        distributed.join()
-    if not distributed.current().is_first:
-        _leave_signals_to_the_first()
-        jobs.assist(options.runs_dir, data_dir=_DATA_DIR)
-        distributed.leave()
-        return 0
-    try:
-        run = _begin(options, given)
-    except CoreError:
-        distributed.current().tell(None)
-        raise
-    stopped = _stop_on_signals(run)
-    follow(run, _out, quiet=options.json)
-    jobs.wait()
-    if run.state is not RunState.FAILED:  # else another process may be gone, and never answer
-        distributed.leave()
-    if options.json:
-        print(json.dumps(summary(run)))
-    if run.state is RunState.FAILED:
-        raise SystemExit(f"Run {run.id} failed: {(run.end or {}).get('reason')}")
-    return 130 if stopped.is_set() and run.state is RunState.STOPPED else 0
-
-
-def _begin(options: argparse.Namespace, given: dict[str, Any]) -> Run:
-    """Start or resume the run that the command line asks for."""
-    if not options.resume:
-        return jobs.start(make_config(**given), runs_dir=options.runs_dir, data_dir=_DATA_DIR, run_id=options.run_id)
-    if given or options.run_id is None:
-        raise ConfigError("--resume goes with --run-id, and with no setting: a run goes on as it was started.")
-    return jobs.resume(load_run(options.runs_dir, options.run_id), data_dir=_DATA_DIR)
-
-
-def _stop_on_signals(run: Run) -> threading.Event:
-    """Ctrl-C or a polite kill saves and stops the run; a second one ends the process."""
-    stopped = threading.Event()
-
-    def stop(number: int, _frame: types.FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stopped.set()
-        run.request_stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return stopped
-
-
-def _leave_signals_to_the_first() -> None:
-    """Of several processes the first saves and stops; the others go on until it says so."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
 def _evaluate(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
-    model = load_model(run, options.which, pick_device(run.config))
-    data = load_data(with_images(run.config, options), data_dir=_DATA_DIR)
-    images: ImageSet = getattr(data, options.split)
-    require_classes(images, model.class_names)
-    result = evaluate(model, images, views=options.views)
-    record = {"run_id": run.id, "checkpoint": options.which, "split": options.split, "num_images": len(images),
+    config = with_images(run.config, options)
+    device = pick_device(config.model_copy(update={"device": "auto"}))  # the one that trained may not be here
+    model = load_model(run, options.which, device)
+    with on_terminal() as progress:
+        images = _images(config, options.split, progress)
+        require_classes(images, model.class_names)
+        count = len(images)
+        result = evaluate(
+            model, images, views=options.views,
+            on_batch=lambda done: progress(done, count, f"Judged {done:,} of {count:,} images"),
+        )  # fmt: skip
+    record = {"run_id": run.id, "checkpoint": options.which, "split": options.split, "num_images": count,
               "views": options.views}  # fmt: skip
     if options.json:
         print(json.dumps(record | result.record()))
         return 0
-    table = Table(
-        "class", "accuracy", title=f"{run.id}, {options.which} checkpoint, {len(images):,} {options.split} images"
-    )
+    table = Table("class", "accuracy", title=f"{run.id}, {options.which} checkpoint, {count:,} {options.split} images")
     for name, accuracy in zip(model.class_names, result.per_class_accuracy, strict=True):
         table.add_row(name, "no image" if np.isnan(accuracy) else f"{accuracy:.1%}")
     table.add_section()
     table.add_row("all", f"{result.accuracy:.2%} (loss {result.loss:.4f})")
     _out.print(table)
     return 0
+
+
+def _images(config: TrainConfig, split: str, progress: OnProgress) -> ImageSet:
+    """One of a config's three sets. Raises DataError, DataMissingError where it would have to be downloaded."""
+    if split == "test":
+        return load_test_images(config, data_dir=data_dir(), progress=progress)
+    data = load_data(config, data_dir=data_dir(), progress=progress, download=False)
+    return data.val if split == "val" else data.train
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -187,36 +140,18 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text, argument_default=argparse.SUPPRESS)
-        sub.set_defaults(command=run, runs_dir=Path("checkpoints"), json=False)
-        sub.add_argument("--runs-dir", type=Path, help="folder that holds the runs (default: checkpoints)")
+        sub.set_defaults(command=run, runs_dir=runs_dir(), json=False)
+        where = "folder that holds the runs (default: ALEXNET_RUNS_DIR, or the project's checkpoints/)"
+        sub.add_argument("--runs-dir", type=Path, help=where)
         sub.add_argument("--json", action="store_true", help="print one JSON document, for programs")
         return sub
 
-    train = command("train", _train, "Train a network; follow it here or on the dashboard. Ctrl-C saves and stops.")
-    train.set_defaults(run_id=None, resume=False)
-    train.add_argument("--run-id", help="name of the run and its folder (default: preset and time)")
-    train.add_argument("--resume", action="store_true", help="go on with --run-id from its last checkpoint")
-    add_config_flags(train)
-
-    test = command("evaluate", _evaluate, "Accuracy of a checkpoint, over all and per class.")
-    add_checkpoint_flags(test)
-    test.add_argument("--data-dir", type=Path, default=None, help="a folder of images instead of the run's own")
-    test.add_argument("--split", choices=("test", "val", "train"), default="test", help="which images (default: test)")
-    test.add_argument(
-        "--views", choices=get_args(Views), default="plain",
-        help="average over the image and its mirror image (flip), and over small shifts of both (flip-shift)",
-    )  # fmt: skip
-
-    classify = command("predict", _predict, "Classify pictures.")
-    classify.add_argument("image", nargs="+", type=Path, help="PNG, JPEG, WebP, BMP or GIF")
-    add_checkpoint_flags(classify)
-
-    look = command(
-        "features", export.features, "Write all feature maps of a layer (values: C x H x W float32) as .npz."
+    train.add_flags(command("train", train.run, train.HELP))
+    add_evaluate_flags(command("evaluate", _evaluate, "Accuracy of a checkpoint, over all and per class."))
+    add_predict_flags(command("predict", _predict, "Classify pictures."))
+    add_features_flags(
+        command("features", export.features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
     )
-    add_checkpoint_flags(look)
-    add_features_flags(look)
-
     command("runs", _runs, "List the runs, the newest first.")
     survey.add_flags(command("survey", survey.run, survey.HELP))
     packing.add_flags(command("pack", packing.run, packing.HELP))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import types
 from pathlib import Path
-from typing import Any, NoReturn, Union, get_args, get_origin
+from typing import NoReturn, get_args
 
-from core.config import PRESET_HELP, TrainConfig, make_config
+from core.config import TrainConfig, make_config
+from core.data.cifar10 import is_here
+from core.evaluation import Views
 from core.inspection.feature_maps import STAGES
 from core.model.alexnet import CONV_LAYERS
 
@@ -25,46 +25,39 @@ def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--which", choices=("best", "last"), default="best", help="its checkpoint (default: best)")
 
 
-def data_dir() -> Path:
-    """Where data sets and caches are kept: ALEXNET_DATA_DIR, or data/."""
-    return Path(os.environ.get("ALEXNET_DATA_DIR", "data"))
+def add_images_flag(parser: argparse.ArgumentParser) -> None:
+    text = "where to take the images from, if not as the run did: a folder of class folders, or where CIFAR-10 is kept"
+    parser.add_argument("--data-dir", type=Path, default=None, help=text)
 
 
 def with_images(config: TrainConfig, options: argparse.Namespace) -> TrainConfig:
-    """`config` on the images that the command names instead, if it does. Raises ConfigError."""
-    other = {"data_source": "folder", "data_dir": options.data_dir} if options.data_dir else {}
-    return make_config(**config.to_json() | other)
+    """`config` on the images that --data-dir names instead, if it does. Raises ConfigError."""
+    if options.data_dir is None:
+        return config
+    source = "cifar10" if config.data_source == "cifar10" and is_here(options.data_dir) else "folder"
+    return make_config(**config.to_json() | {"data_source": source, "data_dir": options.data_dir})
+
+
+def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint_flags(parser)
+    add_images_flag(parser)
+    parser.add_argument(
+        "--split", choices=("test", "val", "train"), default="test", help="which images (default: test)"
+    )
+    parser.add_argument(
+        "--views", choices=get_args(Views), default="plain",
+        help="average over the image and its mirror image (flip), and over small shifts of both (flip-shift)",
+    )  # fmt: skip
+
+
+def add_predict_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", nargs="+", type=Path, help="PNG, JPEG, WebP, BMP or GIF")
+    add_checkpoint_flags(parser)
 
 
 def add_features_flags(parser: argparse.ArgumentParser) -> None:
+    add_checkpoint_flags(parser)
     parser.add_argument("--layer", required=True, choices=CONV_LAYERS, help="convolution layer")
     parser.add_argument("--stage", default="conv", choices=tuple(STAGES), help="where to look (default: conv)")
     parser.add_argument("--image", required=True, type=Path, help="the picture")
     parser.add_argument("--output", required=True, type=Path, help="the .npz file to write")
-
-
-def add_config_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag per field of TrainConfig. Values stay text: the config itself reads and checks them."""
-    group = parser.add_argument_group("settings", "Each overrides the preset's value.")
-    for name, field in TrainConfig.model_fields.items():
-        flag = f"--{name.replace('_', '-')}"
-        text = (field.description or "").replace("%", "%%")
-        if name == "preset":
-            text += " " + " ".join(f"{preset}: {about}" for preset, about in PRESET_HELP.items())
-        if field.annotation is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
-        else:
-            group.add_argument(flag, metavar=_metavar(field.annotation), help=text)
-
-
-def _metavar(annotation: Any) -> str:
-    """What a flag takes: the choices of a Literal, or the name of a type."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        return _metavar(next(part for part in get_args(annotation) if part is not type(None)))
-    if get_origin(annotation) is tuple:
-        return "LIST"
-    if get_args(annotation) and all(isinstance(choice, str) for choice in get_args(annotation)):
-        return "{" + ",".join(get_args(annotation)) + "}"
-    base = get_args(annotation)[0] if get_args(annotation) else annotation
-    name: str = base.__name__
-    return {"int": "N", "float": "X"}.get(name, name.upper())

@@ -19,6 +19,8 @@ import numpy as np
 
 TEMPORARY_SUFFIX = ".tmp"
 _RENAMES = 25
+_UMASK = os.umask(0o077)  # it can only be read by being set, for all threads: once, and to the safe side
+os.umask(_UMASK)
 #: what numpy may raise for an .npz file that is damaged, depending on where
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, SyntaxError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile,
             zlib.error)  # fmt: skip
@@ -113,9 +115,7 @@ def remove_leftovers(folder: Path) -> None:
 def _make_readable(path: Path, mode: int = 0o666) -> None:
     """tempfile makes what only its owner reads; give it the permissions that a plain open or mkdir would."""
     if os.name == "posix":
-        mask = os.umask(0)
-        os.umask(mask)
-        path.chmod(mode & ~mask)
+        path.chmod(mode & ~_UMASK)
 
 
 def _rename(temporary: Path, path: Path) -> None:

@@ -9,10 +9,12 @@ from typing import get_args
 
 from rich.console import Console
 
-from core.arguments import data_dir, with_images
+from core.arguments import with_images
 from core.config import DataSource
 from core.data.sources import load_data
 from core.model.alexnet import AlexNet
+from core.paths import data_dir
+from core.progress import on_terminal
 from core.runs.checkpoints import Tensors
 from core.runs.pack import DEFAULT_RANK, pack
 from core.runs.run import load_run
@@ -48,13 +50,10 @@ def run(options: argparse.Namespace) -> int:
     taken = load_run(options.runs_dir, options.run_id)
 
     def refitted(model: AlexNet, weights: Tensors) -> Tensors:
-        with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
-
-            def tell(_done: int, _total: int, message: str) -> None:
-                status.update(message)
-
-            images = load_data(with_images(taken.config, options), data_dir=data_dir(), progress=tell).train
-            return refit(model, weights, images, taken.config, tell)
+        config = with_images(taken.config, options)
+        with on_terminal() as progress:
+            images = load_data(config, data_dir=data_dir(), progress=progress, download=False).train
+            return refit(model, weights, images, taken.config, progress)
 
     packed = pack(
         taken, options.output, rank=options.rank, data_source=options.data_source,

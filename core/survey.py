@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 from rich.console import Console
 
-from core.arguments import add_checkpoint_flags, data_dir, with_images
+from core.arguments import add_checkpoint_flags, add_images_flag, with_images
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
-from core.progress import OnProgress, no_progress
+from core.paths import data_dir
+from core.progress import OnProgress, no_progress, on_terminal
 from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
 from core.runs.run import load_run
 
@@ -36,17 +36,16 @@ def survey(checkpoint: Checkpoint, images: ImageSet, progress: OnProgress = no_p
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     add_checkpoint_flags(parser)
-    parser.add_argument(
-        "--data-dir", type=Path, default=None, help="a folder to take for the run's data, where that lies elsewhere now"
-    )
+    add_images_flag(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     taken = load_run(options.runs_dir, options.run_id)
     checkpoint = find_checkpoint(taken, options.which)
-    images = load_test_images(with_images(taken.config, options), data_dir=data_dir())
-    with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
-        outcomes, atlas = survey(checkpoint, images, lambda _done, _total, message: status.update(message))
+    config = with_images(taken.config, options)
+    with on_terminal() as progress:
+        images = load_test_images(config, data_dir=data_dir(), progress=progress)
+        outcomes, atlas = survey(checkpoint, images, progress)
     dead = sum(int(layer.dead.sum()) for layer in atlas.layers.values())
     folder = checkpoint.derived(ATLAS_FILE).parent
     if options.json:

@@ -1,16 +1,5 @@
-"""Where runs and data lie; both can be moved by an environment variable."""
+"""Where runs and data lie: where the command line has them."""
 
-import os
-from pathlib import Path
+from core.paths import ROOT, data_dir, runs_dir
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def runs_dir() -> Path:
-    """The folder of run folders: checkpoints/, or ALEXNET_RUNS_DIR."""
-    return Path(os.environ.get("ALEXNET_RUNS_DIR", ROOT / "checkpoints"))
-
-
-def data_dir() -> Path:
-    """Downloads and caches: data/, or ALEXNET_DATA_DIR."""
-    return Path(os.environ.get("ALEXNET_DATA_DIR", ROOT / "data"))
+__all__ = ["ROOT", "data_dir", "runs_dir"]

@@ -232,6 +232,11 @@ def leave_message(text: str) -> None:
     st.session_state[MESSAGE] = text
 
 
+def has_message() -> bool:
+    """Whether something waits to be said."""
+    return MESSAGE in st.session_state
+
+
 def take_message() -> str | None:
     value = st.session_state.pop(MESSAGE, None)
     return value if isinstance(value, str) else None

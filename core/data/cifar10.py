@@ -16,7 +16,7 @@ import torch
 
 from core.data.images import ImageSet
 from core.data.locks import exclusive
-from core.errors import DataError
+from core.errors import DataError, DataMissingError
 from core.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -38,22 +38,25 @@ class _DownloadError(Exception):
     """Why a download failed, as a clause."""
 
 
-def load_cifar10(data_dir: Path, progress: OnProgress) -> tuple[ImageSet, ImageSet]:
+def load_cifar10(data_dir: Path, progress: OnProgress, *, download: bool = True) -> tuple[ImageSet, ImageSet]:
     """(train, test): 50,000 and 10,000 images of 32 x 32 pixels.
 
     An unpacked folder, or else the archive, in `data_dir` is used without network; otherwise the archive is
-    downloaded. torchvision's md5 sums are checked before anything is unpacked or unpickled.
+    downloaded, or without `download` DataMissingError is raised. torchvision's md5 sums are checked before anything is
+    unpacked or unpickled.
     Raises DataError, one sentence with the way out, and StopRequested out of `progress`: both leave no partial file.
     """
     from torchvision.datasets import CIFAR10  # slow to import, and the other sources do without
 
-    sets = _read(data_dir)
+    sets, archive = _read(data_dir), data_dir / CIFAR10.filename
+    if sets is None and not download and not _has_md5(archive, CIFAR10.tgz_md5):
+        what = f"not whole in {data_dir}" if is_here(data_dir) else "not on this computer yet"
+        raise DataMissingError(f"CIFAR-10 is {what}; the next run on it downloads it, or the dashboard on demand.")
     if sets is None:
         waiting = "Waiting for another process that fetches CIFAR-10"
         with exclusive(data_dir / f"{CIFAR10.filename}.lock", progress, waiting):
             sets = _read(data_dir)
             if sets is None:
-                archive = data_dir / CIFAR10.filename
                 if not _has_md5(archive, CIFAR10.tgz_md5):
                     _fetch(CIFAR10.url, CIFAR10.tgz_md5, archive, progress)
                 progress(0, 0, "Unpacking CIFAR-10")
@@ -66,10 +69,11 @@ def load_cifar10(data_dir: Path, progress: OnProgress) -> tuple[ImageSet, ImageS
 
 
 def is_here(data_dir: Path) -> bool:
-    """Whether load_cifar10 will find its files in `data_dir`, unpacked or as the archive, and download nothing."""
+    """Whether `data_dir` is where CIFAR-10 is kept: unpacked or as the archive, be it whole or not."""
     from torchvision.datasets import CIFAR10
 
-    return any((data_dir / name).exists() for name in (CIFAR10.base_folder, CIFAR10.filename))
+    names = (f"{CIFAR10.base_folder}/{CIFAR10.meta['filename']}", CIFAR10.filename)
+    return any((data_dir / name).is_file() for name in names)
 
 
 def _read(data_dir: Path) -> tuple[ImageSet, ImageSet] | None:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
 from core.data.folder_cache import DecodedTree, read_decoded, write_decoded
+from core.data.folder_tree import Tree, scan, some
 from core.data.images import ImageSet, split_off
 from core.data.locks import exclusive
 from core.data.uploads import open_image
 from core.errors import DataError, ImageError
 from core.progress import OnProgress
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 MAX_SIDE = 227  # the network's input: it never sees more detail than this
 MAX_TENSOR_BYTES = 2 * 1024**3
 
@@ -32,31 +29,6 @@ _VERSION = 1  # part of the cache's name: raise it when the same files give othe
 _CHUNK = 16  # images a thread decodes before it reports
 _MAX_THREADS = 8
 _REPORT_SECONDS = 0.1
-_NAMES_SHOWN = 3
-
-
-class _File(NamedTuple):
-    path: str  # relative to the tree's root, with forward slashes
-    num_bytes: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class _Tree:
-    """What the folders hold, before anything is decoded. Training files come first, `num_test` test files last."""
-
-    files: list[_File]
-    labels: list[int]
-    class_names: tuple[str, ...]
-    num_test: int
-    notes: tuple[str, ...]
-
-    def fingerprint(self) -> str:
-        """16 hex digits of all that decides the decoded tensor: files, sizes, times, this loader's rules."""
-        digest = hashlib.sha256(f"{_VERSION} {MAX_SIDE} {MAX_TENSOR_BYTES} {self.num_test}\n".encode())
-        for file, label in zip(self.files, self.labels, strict=True):
-            digest.update(os.fsencode(f"{file.path}\0{file.num_bytes}\0{file.mtime_ns}\0{label}\n"))
-        return digest.hexdigest()[:16]
 
 
 class _MixedSizesError(Exception):
@@ -77,8 +49,9 @@ def load_folder(
 
     An unreadable image is left out and named in the notes. Raises DataError, and StopRequested out of `progress`.
     """
-    tree = _scan(folder)
-    cache = cache_dir / f"{tree.fingerprint()}.safetensors"
+    tree = scan(folder)
+    rules = f"{_VERSION} {MAX_SIDE} {MAX_TENSOR_BYTES}"
+    cache = cache_dir / f"{tree.fingerprint(rules)}.safetensors"
     notes = list(tree.notes)
     decoded = read_decoded(cache)
     if decoded is None:
@@ -98,7 +71,7 @@ def load_folder(
 
 def count_folder(folder: Path, test_fraction: float = 0.15) -> tuple[int, int]:
     """How many (training, test) images load_folder will find, without opening one. Raises DataError likewise."""
-    tree = _scan(folder)
+    tree = scan(folder)
     num_test = tree.num_test or round(len(tree.files) * test_fraction)
     return len(tree.files) - num_test, num_test
 
@@ -108,72 +81,7 @@ def _rows(images: ImageSet, rows: slice) -> ImageSet:
     return ImageSet(images.images[rows], images.labels[rows], images.class_names)
 
 
-def _scan(folder: Path) -> _Tree:
-    try:
-        # A class may be called "train" too; it is a part of the tree only if it holds folders itself.
-        has_parts = bool(_subfolders(folder / "train"))
-        train, num_other = _images_by_class(folder / "train" if has_parts else folder, folder)
-        test, num_other_test = _images_by_class(folder / "test", folder) if has_parts else ({}, 0)
-    except OSError as error:
-        raise DataError(f"{folder} can't be read: {error.strerror}. Name the folder that holds your images.") from error
-    _require_classes(train, test, folder)
-    names = tuple(name for name, files in train.items() if files)
-    notes = []
-    if empty := [name for name in train if name not in names]:
-        notes.append(f"Left out, for they hold no image: {_some(empty)}.")
-    if test and (unseen := [name for name in names if not test.get(name)]):
-        notes.append(f"The test folder has no image of {_some(unseen)}.")
-    if num_other + num_other_test:
-        notes.append(f"{num_other + num_other_test:,} files that are not images were left out.")
-    pairs = [(file, label) for part in (train, test) for label, name in enumerate(names) for file in part.get(name, ())]
-    num_test = sum(len(files) for files in test.values())
-    return _Tree([file for file, _ in pairs], [label for _, label in pairs], names, num_test, tuple(notes))
-
-
-def _require_classes(train: dict[str, list[_File]], test: dict[str, list[_File]], folder: Path) -> None:
-    num_classes = sum(bool(files) for files in train.values())
-    if num_classes < 2:
-        raise DataError(
-            f"{folder} holds {num_classes} class folder(s) with images; at least 2 are needed. "
-            "Put the images of each class in a folder of its own, named after the class."
-        )
-    if unknown := [name for name, files in test.items() if files and not train.get(name)]:
-        raise DataError(
-            f"{folder / 'test'} has images of {_some(unknown)}, of which there are none to train on. "
-            "Add them to the train folder, or remove them from the test folder."
-        )
-
-
-def _images_by_class(part: Path, root: Path) -> tuple[dict[str, list[_File]], int]:
-    """The image files of each class folder in `part`, sorted, and how many other files there are."""
-    classes: dict[str, list[_File]] = {}
-    num_other = 0
-    for folder in _subfolders(part):
-        files = list(_walk(folder, f"{folder.relative_to(root).as_posix()}/"))
-        classes[folder.name] = [file for file in files if file.path.lower().endswith(EXTENSIONS)]
-        num_other += len(files) - len(classes[folder.name])
-    return classes, num_other
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    if folder.name in ("train", "test") and not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _walk(folder: Path | str, prefix: str) -> Iterator[_File]:
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):  # a linked folder may lead back up, for ever
-                yield from _walk(entry.path, f"{prefix}{entry.name}/")
-            elif entry.is_file():
-                stat = entry.stat()
-                yield _File(prefix + entry.name, stat.st_size, stat.st_mtime_ns)
-
-
-def _decode(tree: _Tree, folder: Path, progress: OnProgress) -> DecodedTree:
+def _decode(tree: Tree, folder: Path, progress: OnProgress) -> DecodedTree:
     paths = [folder / file.path for file in tree.files]
     largest = min(MAX_SIDE, math.isqrt(MAX_TENSOR_BYTES // (3 * len(paths))))
     width, height = _first_size(paths, folder)
@@ -186,7 +94,7 @@ def _decode(tree: _Tree, folder: Path, progress: OnProgress) -> DecodedTree:
     labels = torch.tensor(tree.labels)
     num_test, notes = tree.num_test, []
     if failed:
-        names = _some([tree.files[index].path for index in failed])
+        names = some([tree.files[index].path for index in failed])
         notes.append(f"{len(failed):,} images could not be read and were left out: {names}.")
         keep = torch.ones(len(paths), dtype=torch.bool)
         keep[failed] = False
@@ -244,8 +152,3 @@ def _decode_all(paths: Sequence[Path], side: int, exact: bool, progress: OnProgr
             stopped.set()  # also on the user's wish to stop: each thread ends after the image in hand
             pool.shutdown(cancel_futures=True)
     return pixels, sorted(failed)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return f"{shown} and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else shown

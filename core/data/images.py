@@ -112,7 +112,7 @@ def balanced_limit(images: ImageSet, limit: int | None, seed: int) -> ImageSet:
 
 
 def require_usable(name: str, images: ImageSet) -> None:
-    """Raises DataError where `images` is too small to train or to judge on."""
+    """Raises DataError where `images` is empty: there is nothing to train or to judge on."""
     if len(images) == 0:
         raise DataError(f"The {name} set holds no image. Add images, or use another data source.")
 

@@ -20,8 +20,8 @@ _LONGEST_WAIT_SECONDS = 1800.0
 def exclusive(path: Path, progress: OnProgress, waiting: str) -> Iterator[None]:
     """Holds the lock file `path`; while another holder works, reports `waiting`, through which a user may stop.
 
-    The lock is the kernel's: a killed holder frees it, and the file itself stays. Raises DataError after 30 minutes
-    or where the folder can't be written.
+    The lock is the kernel's: a killed holder frees it; the file itself stays, but not on Windows. Raises DataError
+    after 30 minutes or where the folder can't be written.
     """
     lock = FileLock(path)
     deadline = time.monotonic() + _LONGEST_WAIT_SECONDS

@@ -6,25 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.config import TrainConfig
-from core.data.cifar10 import is_here, load_cifar10
+from core.data.cifar10 import load_cifar10
 from core.data.folder import count_folder, load_folder
 from core.data.images import DataSplits, ImageSet, balanced_limit, require_usable, split_off
 from core.data.shapes import make_shapes
-from core.errors import DataMissingError
 from core.progress import OnProgress, no_progress
 
 NUM_SHAPES_TRAIN = 6_000
 NUM_SHAPES_TEST = 1_000
 
 
-def load_data(config: TrainConfig, *, data_dir: Path, progress: OnProgress = no_progress) -> DataSplits:
+def load_data(
+    config: TrainConfig, *, data_dir: Path, progress: OnProgress = no_progress, download: bool = True
+) -> DataSplits:
     """The sets that `config` asks for; `data_dir` keeps downloads and caches.
 
     Validation is split off the training part by config.val_fraction and config.seed, so the same config gives the
     same three disjoint sets on every machine. Then train_limit and val_limit apply; the test set is always whole.
-    Raises DataError, and StopRequested out of `progress`.
+    Raises DataError, without `download` DataMissingError where it is needed, and StopRequested out of `progress`.
     """
-    train, test, notes = _load(config, data_dir, progress)
+    train, test, notes = _load(config, data_dir, progress, download=download)
     train, val = split_off(train, config.val_fraction, config.seed)
     train = balanced_limit(train, config.train_limit, config.seed)
     val = balanced_limit(val, config.val_limit, config.seed)
@@ -33,22 +34,19 @@ def load_data(config: TrainConfig, *, data_dir: Path, progress: OnProgress = no_
     return DataSplits(train, val, test, notes)
 
 
-def load_test_images(config: TrainConfig, *, data_dir: Path) -> ImageSet:
+def load_test_images(config: TrainConfig, *, data_dir: Path, progress: OnProgress = no_progress) -> ImageSet:
     """The test set alone, for looking at: nothing is downloaded.
 
-    Raises DataMissingError where CIFAR-10 isn't on this computer yet, DataError where a set is gone or damaged.
+    Raises DataMissingError where CIFAR-10 isn't on this computer yet, DataError where a set is gone, empty or damaged.
     """
-    if config.data_source == "cifar10" and not is_here(config.data_dir or data_dir):
-        raise DataMissingError(
-            "CIFAR-10 is not on this computer yet; the first run on it downloads it, or the dashboard on demand."
-        )
-    test = _load(config, data_dir, no_progress)[1]
+    test = _load(config, data_dir, progress, download=False)[1]
+    require_usable("test", test)
     return replace(test, images=test.images.clone())  # a view would keep the training images in memory
 
 
 def fetch_images(config: TrainConfig, *, data_dir: Path, progress: OnProgress = no_progress) -> None:
     """Download what load_test_images misses. Raises DataError; whatever `progress` raises leaves no partial file."""
-    _load(config, data_dir, progress)
+    _load(config, data_dir, progress, download=True)
 
 
 def count_images(config: TrainConfig) -> dict[str, int]:
@@ -64,10 +62,12 @@ def count_images(config: TrainConfig) -> dict[str, int]:
     return {"train": min(train - val, limits["train"]), "val": min(val, limits["val"]), "test": test}
 
 
-def _load(config: TrainConfig, data_dir: Path, progress: OnProgress) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+def _load(
+    config: TrainConfig, data_dir: Path, progress: OnProgress, *, download: bool
+) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
     if config.data_source == "shapes":
         return *make_shapes(NUM_SHAPES_TRAIN, NUM_SHAPES_TEST, config.seed), ()
     if config.data_source == "cifar10":
-        return *load_cifar10(config.data_dir or data_dir, progress), ()
+        return *load_cifar10(config.data_dir or data_dir, progress, download=download), ()
     assert config.data_dir is not None  # TrainConfig refuses a folder source without it
     return load_folder(config.data_dir, cache_dir=data_dir / "cache", seed=config.seed, progress=progress)

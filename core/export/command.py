@@ -13,7 +13,7 @@ from typing import Any, get_args
 from PIL import Image
 from rich.console import Console
 
-from core.arguments import add_checkpoint_flags, data_dir
+from core.arguments import add_checkpoint_flags
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.data.uploads import open_image
@@ -24,6 +24,8 @@ from core.export.tables import Table
 from core.inspection.feature_maps import STAGES, feature_maps
 from core.inspection.mosaic import Scale
 from core.model.alexnet import CONV_LAYERS
+from core.paths import data_dir
+from core.progress import on_terminal
 from core.runs.checkpoints import find_checkpoint, load_model
 from core.runs.run import load_run
 
@@ -69,17 +71,12 @@ def run(options: argparse.Namespace) -> int:
     given = {name: vars(options)[name] for names in CHOICES.values() for name in names if name in vars(options)}
     taken = load_run(options.runs_dir, options.run_id)
     checkpoint = find_checkpoint(taken, options.which) if kind in OF_WEIGHTS else None
-    images = partial(load_test_images, taken.config, data_dir=data_dir())
     request = Request(kind, taken, checkpoint, options.which, **given)
     _refuse_idle_flags(request, given)
-    request = _with_picture(request, images)
-    with Console(stderr=True).status("Starting") as status:  # shown on a terminal only
-
-        def progress(_done: int, _total: int, message: str) -> None:
-            status.update(message)
-
+    with on_terminal() as progress:
+        images = partial(load_test_images, taken.config, data_dir=data_dir(), progress=progress)
         fulfil(
-            request, options.output, images=images, progress=progress,
+            _with_picture(request, images), options.output, images=images, progress=progress,
             model=lambda: load_model(taken, options.which),
         )  # fmt: skip
     size = sum(file.stat().st_size for file in [options.output, *options.output.rglob("*")] if file.is_file())

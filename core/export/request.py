@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from core.export.animation import export_animation
 from core.export.onnx import export_onnx
 from core.export.pictures import export_filters, export_maps
 from core.export.report import Subject, export_report
+from core.export.settings import command_line
 from core.export.tables import Table, export_csv
 from core.export.tensorboard import export_tensorboard
 from core.export.weights import export_weights
@@ -104,7 +104,7 @@ class Request:
                 words.append(f"--{name}")
             elif value != Request.__dataclass_fields__[name].default:
                 words += [f"--{name.replace('_', '-')}", str(value)]
-        return shlex.join([*words, "--output", self.file_name])
+        return command_line([*words, "--output", self.file_name])
 
     def portable_command(self) -> str:
         """The same for others, who need not learn where things lie on this computer: folders and files by name only."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 from core.config import TrainConfig, make_config
@@ -26,7 +29,12 @@ def train_command(config: TrainConfig) -> str:
             words.append(f"--{flag}" if value else f"--no-{flag}")
         elif differs:
             words += [f"--{flag}", "all" if value is None else _written(value)]
-    return shlex.join(words)
+    return command_line(words)
+
+
+def command_line(words: Sequence[str]) -> str:
+    """`words` as they are typed on this system: each quoted where its shell would take it for something else."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _values(config: TrainConfig) -> dict[str, tuple[Any, bool]]:

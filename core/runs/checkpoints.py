@@ -31,6 +31,7 @@ Which = Literal["best", "last"]
 FORMAT_VERSION = 1
 _LOOKS = 5  # the writer may replace a checkpoint between a reader's look at its pointer and at its manifest
 Tensors = dict[str, torch.Tensor]
+Files = dict[str, dict[str, Any]]  # name of a file: its size and sha256
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Checkpoint:
     class_names: tuple[str, ...]
     input_spec: InputSpec
     epoch_sums: list[float]
-    files: dict[str, dict[str, Any]]
+    files: Files
 
     @property
     def fingerprint(self) -> str:
@@ -79,19 +80,14 @@ def save_checkpoint(
     """Write the model's weights and `training_state`, then let `pointers` name them.
 
     Weights that no pointer names any more are deleted at the next save: a viewer may be loading them now.
-
-    Files of this very step that are there already (saved for the other pointer) are not written again.
     """
     folder = writer.run.path / "checkpoints"
     folder.mkdir(exist_ok=True)
     before = {_pointer(writer.run, which) for which in get_args(Which)}
     name = f"step-{step:08}"
-    manifest = read_json(folder / f"{name}.json") or {"files": {}}
+    manifest = read_json(folder / f"{name}.json") or {}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    for suffix, tensors in ((".safetensors", weights), (".train.safetensors", training_state)):
-        file = name + suffix
-        if tensors is not None and not (file in manifest["files"] and (folder / file).is_file()):
-            manifest["files"][file] = write_tensors(folder / file, tensors)
+    tensors = {f"{name}.safetensors": weights, f"{name}.train.safetensors": training_state}
     known = manifest.get("val_accuracy")
     manifest |= {
         "format_version": FORMAT_VERSION,
@@ -103,11 +99,24 @@ def save_checkpoint(
         "class_names": list(model.class_names),
         "input_spec": asdict(model.input_spec),
         "torch": torch.__version__,
+        "files": _write_missing(folder, manifest.get("files", {}), tensors),
     }
     write_json(folder / f"{name}.json", manifest)
     for pointer in pointers:
         write_json(writer.run.path / f"{pointer}.json", {"manifest": f"{name}.json"})
     _prune(writer.run, before)
+
+
+def _write_missing(folder: Path, known: Files, tensors: dict[str, Tensors | None]) -> Files:
+    """Write `tensors` by name of file; all files as the manifest lists them.
+
+    One that is known and there (saved for the other pointer at this very step) is not written again.
+    """
+    files = dict(known)
+    for name, part in tensors.items():
+        if part is not None and not (name in known and (folder / name).is_file()):
+            files[name] = write_tensors(folder / name, part)
+    return files
 
 
 def write_tensors(path: Path, tensors: Tensors) -> dict[str, Any]:
@@ -123,8 +132,11 @@ def available(run: Run) -> tuple[Which, ...]:
 
 
 def best_accuracy(run: Run) -> float | None:
-    """The validation accuracy of the best checkpoint, 0..1; None where there is none yet. Raises CheckpointError."""
-    return find_checkpoint(run, "best").val_accuracy if "best" in available(run) else None
+    """The validation accuracy of the best checkpoint, 0..1; None where there is none yet or its manifest is damaged."""
+    try:
+        return find_checkpoint(run, "best").val_accuracy
+    except CheckpointError:  # said where the checkpoint is opened; here it must not hide all else of the run
+        return None
 
 
 def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:

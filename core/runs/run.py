@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import threading
 import time
@@ -16,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from core.config import TrainConfig, read_config
 from core.errors import ConfigError, RunError
-from core.files import read_json, write_json
+from core.files import new_folder, read_json, write_json
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 STALLED_AFTER_SECONDS = 60.0
@@ -153,9 +152,16 @@ class Run:
         return read_json(self.path / "writer.json") or {}
 
     def request_stop(self) -> None:
-        """Ask the writer, in whichever process it is, to save and stop; it looks at every step."""
-        with contextlib.suppress(FileNotFoundError):  # the folder was deleted: nothing is left to stop
-            write_json(self.path / "control.json", {"command": "stop", "at": time.time()})
+        """Ask the writer, in whichever process it is, to save and stop; it looks at every step. Raises RunError."""
+        try:
+            (self.path / "control.json").touch()  # an empty file: a full disk still takes it
+        except FileNotFoundError:  # the folder was deleted: nothing is left to stop
+            pass
+        except OSError as error:
+            raise RunError(
+                f"Run {self.id!r} can't be stopped from here, for {self.path} can't be written: {error.strerror}. "
+                "See that you may write there, or end the process that trains it."
+            ) from error
 
     @property
     def stop_requested(self) -> bool:
@@ -210,11 +216,11 @@ def create_run(runs_dir: Path, config: TrainConfig, environment: dict[str, Any],
     run_id = check_run_id(run_id) if run_id is not None else new_run_id(runs_dir, config)
     path = runs_dir / run_id
     try:
-        path.mkdir(parents=True)
-        write_json(path / "config.json", {"config": config.to_json(), "environment": environment})
-    except FileExistsError:
-        raise RunError(f"Run {run_id!r} exists already: choose another name, or resume it.") from None
+        with new_folder(path) as folder:
+            write_json(folder / "config.json", {"config": config.to_json(), "environment": environment})
     except OSError as error:
+        if (path / "config.json").exists():
+            raise RunError(f"Run {run_id!r} exists already: choose another name, or resume it.") from None
         raise RunError(f"Run {run_id!r} can't be written in {runs_dir}: {error.strerror}.") from error
     return Run(path)
 

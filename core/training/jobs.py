@@ -1,8 +1,10 @@
-"""The one background thread of this process that trains. The only module that knows threads."""
+"""The one background thread of this process that trains."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import errno
 import os
 import platform
 import threading
@@ -22,6 +24,7 @@ from core.training.distributed import SilentWriter, current, report_failure, rep
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 _run: Run | None = None
@@ -139,7 +142,9 @@ def _readable(error: Exception, run: Run, log: str) -> str:
         return f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}."
     if isinstance(error, OSError | SafetensorError):
         cause = getattr(error, "strerror", None) or error
-        return f"The run could not be written or read: {cause}. Free some space, then resume."
+        full = any(f"os error {number})" in str(error) or getattr(error, "errno", 0) == number for number in _DISK_FULL)
+        advice = "Free some space" if full else "See that its files can be read and written"
+        return f"The run could not be written or read: {cause}. {advice}, then resume."
     return f"{type(error).__name__}: {error}. The full traceback is in {log}."
 
 
@@ -160,5 +165,6 @@ def _shut_down() -> None:
     """A server that ends lets its run save first: the thread is a daemon and would be cut off."""
     run = active()
     if run is not None:
-        run.request_stop()
-        wait(_SHUTDOWN_SECONDS)
+        with contextlib.suppress(RunError):  # where no wish can be written, no weights could be either
+            run.request_stop()
+            wait(_SHUTDOWN_SECONDS)

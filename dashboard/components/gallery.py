@@ -77,8 +77,8 @@ def gallery(
         pictures = _with_strips(pictures, correct)
     with st.container(height=_HEIGHT):
         mosaic(
-            _png(pictures), num_channels=len(pictures), tile_width=pictures.shape[2], tile_height=pictures.shape[1],
-            columns=_COLUMNS, channel_ids=numbers, selected=selected if selected in numbers else None,
+            _png(pictures), tile_width=pictures.shape[2], tile_height=pictures.shape[1], columns=_COLUMNS,
+            channel_ids=numbers, selected=selected if selected in numbers else None,
             captions=captions, noun=f"{judged.name} image", key=state.GALLERY, alt=alt,
             on_select=lambda: state.choose(judged.key, picked_channel(state.GALLERY)),
         )  # fmt: skip

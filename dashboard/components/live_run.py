@@ -29,7 +29,7 @@ def live_run(run: Run, drawn_as: RunState) -> None:
 
 def _draw(run: Run, drawn_as: RunState) -> None:
     now = run.state
-    if now is not drawn_as:
+    if now is not drawn_as or state.has_message():  # left by a button of this fragment, and said by the page
         st.rerun()
     reader = cache.metrics(run.path)
     reader.poll()
@@ -49,14 +49,21 @@ def _controls(run: Run, now: RunState) -> None:
     if now.is_active:
         stopping = run.stop_requested
         st.button(
-            "Stopping" if stopping else "Stop", icon=":material/stop:", on_click=run.request_stop, disabled=stopping,
-            key="stop", help="Saves the weights first; the run can be resumed.",
+            "Stopping" if stopping else "Stop", icon=":material/stop:", on_click=_stop, args=(run,),
+            disabled=stopping, key="stop", help="Saves the weights first; the run can be resumed.",
         )  # fmt: skip
     elif now.can_resume:
         st.button(
             "Resume", icon=":material/resume:", on_click=_resume, args=(run,), key="resume", type="primary",
             disabled=jobs.active() is not None, help="Goes on from the last checkpoint.",
         )  # fmt: skip
+
+
+def _stop(run: Run) -> None:
+    try:
+        run.request_stop()
+    except CoreError as error:
+        state.leave_message(str(error))
 
 
 def _resume(run: Run) -> None:

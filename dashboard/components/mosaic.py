@@ -25,7 +25,6 @@ _COMPONENT = st.components.v2.component(
 def mosaic(
     png: bytes,
     *,
-    num_channels: int,
     tile_width: int,
     tile_height: int,
     columns: int,
@@ -45,13 +44,7 @@ def mosaic(
     `noun` is what a tile is called, `dead` are the ids marked as dead. `selected`, an id
     or None, is the caller's truth: a pick reruns only the enclosing fragment and is reported
     once, to be stored from the returned value or in `on_select` through `picked_channel`.
-
-    Raises ValueError when `channel_ids` does not name each tile, or `columns` is below 1.
     """
-    if len(channel_ids) != num_channels:
-        raise ValueError(f"channel_ids has {len(channel_ids)} entries for {num_channels} channels")
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1, got {columns}")
     # Sent back at once: the browser would otherwise show the old selection until the next rerun.
     current = selected if (picked := picked_channel(key)) is None else picked
     data: dict[str, Any] = {
@@ -72,8 +65,8 @@ def mosaic(
 def channel_mosaic(sheet: Mosaic, channel: int, *, key: str, alt: str) -> None:
     """The channels of `sheet`; a click on one makes it the chosen channel of all pages."""
     mosaic(
-        sheet.png, num_channels=len(sheet.channels), tile_width=sheet.tile_width, tile_height=sheet.tile_height,
-        columns=sheet.columns, channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=key, alt=alt,
+        sheet.png, tile_width=sheet.tile_width, tile_height=sheet.tile_height, columns=sheet.columns,
+        channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=key, alt=alt,
         on_select=lambda: state.select_channel(picked_channel(key)),
     )  # fmt: skip
 

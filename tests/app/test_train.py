@@ -5,7 +5,8 @@ import time
 import pytest
 
 from core.config import preset_values
-from core.runs.run import RunState, list_runs
+from core.errors import RunError
+from core.runs.run import Run, RunState, list_runs
 from core.training import jobs
 from dashboard.markdown import plain
 
@@ -167,6 +168,20 @@ def test_a_run_that_is_being_written_can_be_stopped(open_page, write_run, runs_d
     assert " Interrupted]" in said(at), "its writer is gone without an end.json"
 
 
+def test_a_stop_that_cannot_be_asked_for_is_said(open_page, write_run, runs_dir, monkeypatch):
+    def refuse(_run):
+        raise RunError("Run 'a' can't be stopped from here.")
+
+    run = write_run("a", progress={"heartbeat": time.time()})
+    with run.lock():
+        at = open_page(runs_dir)
+        monkeypatch.setattr(Run, "request_stop", refuse)
+        at.button(key="stop").click().run()
+        assert not at.exception
+        assert [warning.value for warning in at.warning] == ["Run 'a' can't be stopped from here."]
+        assert not at.button(key="stop").disabled
+
+
 def test_synthetic_data_notes_and_damage_are_said(open_page, write_run, runs_dir, said):
     run = write_run(
         "a",
@@ -207,6 +222,18 @@ def test_a_run_whose_settings_are_damaged_does_not_take_the_page_down(open_page,
     assert not at.exception
     assert "bad" in said(at)
     assert "good" in at.dataframe[0].value["run_id"].tolist()
+
+
+def test_a_damaged_manifest_costs_one_number_only(open_page, write_run, runs_dir):
+    run = write_run("a", end={"state": "stopped", "reason": ""}, best={"manifest": "step-1.json"})
+    (run.path / "checkpoints").mkdir()
+    (run.path / "checkpoints" / "step-1.json").write_text("{")
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert not at.error
+    assert {metric.label: metric.value for metric in at.metric}["Best validation"] == "–"
+    assert len(at.get("bidi_component")) == 1, "the curves"
+    assert at.dataframe[0].value["run_id"].tolist() == ["a"]
 
 
 def test_start_a_second_start_stop_and_resume(open_page, runs_dir, said, wait_until):

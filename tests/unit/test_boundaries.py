@@ -14,12 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED_BELOW = {  # imports point one way: what each package of core may use
     "model": {"data", "model", "errors"},
-    "data": {"data", "config", "errors"},
+    "data": {"data", "config", "errors", "progress"},
     "runs": {"runs", "model", "config", "errors", "files"},
-    "inspection": {"inspection", "model", "data", "prediction", "errors", "files"},
+    "inspection": {"inspection", "model", "data", "prediction", "errors", "files", "progress"},
     "export": {  # all but training and bench
         "export", "arguments", "config", "data", "errors", "evaluation", "files", "follow", "history", "inspection",
-        "model", "outcomes", "prediction", "runs",
+        "model", "outcomes", "paths", "prediction", "progress", "runs",
     },
 }  # fmt: skip
 

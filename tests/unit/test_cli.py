@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -16,12 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import feature_maps, load_model, load_run, predict
+from core import feature_maps, load_model, load_run, paths, predict
 from core.__main__ import main
 from core.config import TrainConfig, make_config
 from core.data.uploads import open_image
 from core.runs.run import Run, RunState, create_run
 from core.runs.writer import RunWriter
+from core.training import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("ALEXNET_RUNS_DIR", "checkpoints")
+    monkeypatch.setenv("ALEXNET_DATA_DIR", "data")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -152,6 +156,28 @@ def test_a_failed_training_says_why_and_ends_with_1(
     assert json.loads(capsys.readouterr().out)["state"] == "failed"
 
 
+@pytest.mark.parametrize(("state", "code"), [(RunState.FINISHED, 0), (RunState.STOPPED, 130)])
+def test_only_a_finished_training_ends_with_0(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, state: RunState, code: int
+) -> None:
+    """Whoever asked it to stop: a script must not go on with a run that a page has stopped."""
+    monkeypatch.setattr(jobs, "train", lambda *_: state)
+    assert main(["train", "--runs-dir", str(runs_dir), "--device", "cpu"]) == code
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_training_whose_end_cannot_be_written_ends_with_1_and_a_sentence(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(jobs, "train", lambda *_: RunState.FINISHED)
+    monkeypatch.setattr(RunWriter, "end", full)
+    with pytest.raises(SystemExit, match=r"Run mine is interrupted: its end could not be written to .*--resume\."):
+        main(["train", "--runs-dir", str(runs_dir), "--run-id", "mine", "--device", "cpu"])
+
+
 def test_a_run_that_another_process_writes_is_not_resumed(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = create_run(runs_dir, make_config(), {}, "theirs")
     with RunWriter(run):
@@ -171,8 +197,13 @@ def test_no_runs_yet_is_said_with_the_next_step(capsys: pytest.CaptureFixture[st
 def test_a_damaged_run_does_not_hide_the_others(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     create_run(runs_dir, make_config(), {}, "whole")
     (create_run(runs_dir, make_config(), {}, "damaged").path / "config.json").write_text("")
+    cut = create_run(runs_dir, make_config(), {}, "cut").path
+    (cut / "checkpoints").mkdir()
+    (cut / "checkpoints" / "step-1.json").write_text("{")
+    (cut / "best.json").write_text('{"manifest": "step-1.json"}')
     assert main(["runs", "--runs-dir", str(runs_dir), "--json"]) == 0
-    assert "whole" in [row["run_id"] for row in json.loads(capsys.readouterr().out)]
+    rows = {row["run_id"]: row["val_accuracy"] for row in json.loads(capsys.readouterr().out)}
+    assert rows == {"whole": None, "cut": None}
 
 
 def test_predict_prints_what_core_predicts(
@@ -268,6 +299,37 @@ def test_evaluate_takes_another_folder_of_the_same_classes(
     sentence = refused(["evaluate", *trained, "--data-dir", "copy"], capsys)
     assert sentence.startswith("The images have the classes circle, cross, moon, the network knows circle, cross,")
     assert "nowhere" in refused(["evaluate", *trained, "--data-dir", "nowhere"], capsys)
+
+
+def test_evaluate_needs_neither_the_device_that_trained_nor_a_download(
+    trained_run: Run, runs_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config = trained_run.config.model_copy(update={"device": "cuda"})
+    run = create_run(runs_dir, config, {}, "mine")
+    (run.path / "checkpoints").symlink_to(trained_run.path / "checkpoints")
+    shutil.copy(trained_run.path / "best.json", run.path)
+    flags = ["evaluate", "--runs-dir", str(runs_dir), "--run-id", "mine"]
+    assert main([*flags, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_images"] == 6
+    elsewhere = config.to_json() | {"data_source": "cifar10", "data_dir": None}
+    (run.path / "config.json").write_text(json.dumps({"config": elsewhere}))
+    for split in ("test", "val", "train"):
+        assert "CIFAR-10 is not on this computer yet" in refused([*flags, "--split", split], capsys)
+    (Path("kept") / "cifar-10-batches-py").mkdir(parents=True)
+    (Path("kept") / "cifar-10-batches-py" / "batches.meta").touch()
+    assert "kept; the next run on it downloads it" in refused([*flags, "--data-dir", "kept"], capsys)
+
+
+def test_runs_lie_where_the_dashboard_has_them(
+    trained_run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_RUNS_DIR", str(trained_run.path.parent))
+    assert main(["runs", "--json"]) == 0
+    assert [row["run_id"] for row in json.loads(capsys.readouterr().out)] == ["trained"]
+    monkeypatch.delenv("ALEXNET_RUNS_DIR")
+    monkeypatch.delenv("ALEXNET_DATA_DIR")
+    assert (paths.runs_dir(), paths.data_dir()) == (ROOT / "checkpoints", ROOT / "data")
 
 
 def test_pack_makes_a_run_that_the_other_commands_read(

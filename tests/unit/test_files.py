@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.files import load_arrays, remove_leftovers, save_arrays
+from core.files import load_arrays, new_folder, remove_leftovers, save_arrays
 
 ARRAYS = {"numbers": np.arange(300, dtype=np.int16), "names": np.array(["cat", "dog"]), "one": np.array(7)}
 
@@ -55,6 +55,23 @@ def test_a_damaged_file_gives_what_was_saved_or_nothing(tmp_path: Path, compress
 def test_no_pickle_is_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", harmful=np.array([{"a": 1}], dtype=object))
     assert load_arrays(tmp_path / "a.npz", ["harmful"]) is None
+
+
+def test_writing_leaves_the_mask_of_the_process_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is that of all threads: what another one made at that moment would have been open to everybody."""
+
+    def touched(_mask: int) -> int:
+        raise AssertionError("the umask was changed")
+
+    monkeypatch.setattr("os.umask", touched)
+    save_arrays(tmp_path / "a.npz", ARRAYS)
+    with new_folder(tmp_path / "folder"):
+        pass
+    monkeypatch.undo()
+    (tmp_path / "plain").touch()
+    (tmp_path / "plain-folder").mkdir()
+    modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
+    assert (modes["a.npz"], modes["folder"]) == (modes["plain"], modes["plain-folder"])
 
 
 def test_leftovers_of_viewers_are_left_to_them(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from torchvision.datasets import CIFAR10
 from core.data import cifar10
 from core.data.cifar10 import load_cifar10
 from core.data.images import CIFAR10_CLASSES
-from core.errors import DataError, StopRequested
+from core.errors import DataError, DataMissingError, StopRequested
 from core.progress import no_progress
 
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -209,6 +209,21 @@ def test_unpacking_that_was_killed_heals(server: Server, tmp_path: Path) -> None
     (batch.parent / "test_batch").unlink()
     assert len(load_cifar10(tmp_path, no_progress)[0]) == 100
     assert server.requests == 1
+
+
+def test_without_download_nothing_is_fetched_or_written(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataMissingError, match=r"CIFAR-10 is not on this computer yet; the next run on it downloads"):
+        load_cifar10(tmp_path / "nowhere", no_progress, download=False)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    with pytest.raises(DataMissingError, match=r"not on this computer yet"):
+        load_cifar10(tmp_path, no_progress, download=False)
+    assert names_in(tmp_path) == {"cifar-10-batches-py"}
+    (tmp_path / ARCHIVE).write_bytes(server.body[:-9])
+    with pytest.raises(DataMissingError, match=f"CIFAR-10 is not whole in {tmp_path}; the next run"):
+        load_cifar10(tmp_path, no_progress, download=False)
+    (tmp_path / ARCHIVE).write_bytes(server.body)
+    assert len(load_cifar10(tmp_path, no_progress, download=False)[1]) == 20
+    assert server.requests == 0
 
 
 class Payload:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from core.config import make_config
 from core.data.images import DataSplits
-from core.data.sources import load_data
-from core.errors import DataError
+from core.data.sources import load_data, load_test_images
+from core.errors import DataError, DataMissingError
 from tests.conftest import class_counts
 
 
@@ -70,6 +70,16 @@ def test_too_few_images_are_refused(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "pets", 1)
     with pytest.raises(DataError, match="validation set holds no image"):
         load_data(make_config(data_source="folder", data_dir=tree), data_dir=tmp_path)
+
+
+def test_looking_downloads_nothing_even_where_an_empty_folder_has_its_name(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    config = make_config(data_source="cifar10")
+    with pytest.raises(DataMissingError):
+        load_test_images(config, data_dir=tmp_path)
+    with pytest.raises(DataMissingError):
+        load_data(config, data_dir=tmp_path, download=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-batches-py"]
 
 
 @pytest.mark.skipif("CIFAR10_FOLDER" not in os.environ, reason="CIFAR10_FOLDER names no folder of CIFAR-10 images")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.arguments import Parser, add_config_flags
+from core.arguments import Parser
 from core.config import TrainConfig, make_config
-from core.export.settings import setting_rows, train_command
+from core.export.settings import command_line, setting_rows, train_command
+from core.training.command import add_flags
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,20 @@ def test_the_command_makes_the_same_config(changes: dict[str, object]) -> None:
     words = shlex.split(train_command(config))
     assert words[:4] == ["python", "-m", "core", "train"]
     parser = Parser(argument_default="==none==")
-    add_config_flags(parser)
+    add_flags(parser)
     given = {name: value for name, value in vars(parser.parse_args(words[4:])).items() if value != "==none=="}
+    given = {name: value for name, value in given.items() if name in TrainConfig.model_fields}
     given = {name: None if value == "all" else value for name, value in given.items()}
     assert make_config(**given) == config
+
+
+def test_a_command_is_quoted_for_the_shell_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--image", "my cat.png", "--run-id", "a"]
+    with monkeypatch.context() as patch:
+        patch.setattr("os.name", "posix")
+        assert command_line(words) == "--image 'my cat.png' --run-id a"
+        patch.setattr("os.name", "nt")
+        assert command_line(words) == '--image "my cat.png" --run-id a'
 
 
 def test_what_differs_from_the_preset_comes_first() -> None:

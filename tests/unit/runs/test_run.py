@@ -140,6 +140,18 @@ def test_a_taken_name_is_refused_and_left_alone(run: Run) -> None:
     assert (run.path / "config.json").read_bytes() == before
 
 
+def test_a_run_that_could_not_be_written_leaves_its_name_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.runs.run.write_json", full)
+        with pytest.raises(RunError, match=r"'first' can't be written in .*: No space left on device\."):
+            create_run(tmp_path, make_config(), {}, "first")
+    assert list(tmp_path.iterdir()) == []
+    assert load_run(tmp_path, create_run(tmp_path, make_config(), {}, "first").id).config == make_config()
+
+
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="can't be written in"):

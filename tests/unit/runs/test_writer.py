@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.config import make_config
-from core.errors import RunLockedError
+from core.errors import RunError, RunLockedError
 from core.runs.metrics import MetricsReader, segment_paths
 from core.runs.run import Run, RunState, create_run
 from core.runs.writer import RunWriter
@@ -91,6 +91,22 @@ def test_reopening_clears_the_end_and_an_old_wish_to_stop(run: Run) -> None:
         assert not writer.stop_requested()
         run.request_stop()
         assert writer.stop_requested()
+
+
+def test_a_wish_to_stop_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"'file' can't be stopped from here, for .* can't be written: Not a directory"):
+        Run(tmp_path / "file").request_stop()
+    Run(tmp_path / "deleted").request_stop()
+
+
+def test_a_full_disk_takes_a_wish_to_stop(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)  # an empty file still fits
+    run.request_stop()
+    assert run.stop_requested
 
 
 def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(run: Run) -> None:

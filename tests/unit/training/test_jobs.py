@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from core.config import make_config
 from core.errors import ConfigError, CoreError, DataError, RunError, RunLockedError, StopRequested
@@ -111,6 +112,10 @@ def test_a_bad_name_or_a_missing_device_starts_nothing(start: Callable[..., Run]
         (torch.OutOfMemoryError("CUDA"), "failed", "Out of GPU memory at batch_size 16; try 8.", True),
         (OSError(28, "No space left on device"), "failed", "The run could not be written or read: No space left on "
          "device. Free some space, then resume.", True),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "failed", "The run could not be written "
+         "or read: I/O error: No space left on device (os error 28). Free some space, then resume.", True),
+        (PermissionError(13, "Permission denied"), "failed", "The run could not be written or read: Permission denied. "
+         "See that its files can be read and written, then resume.", True),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )  # fmt: skip
@@ -153,3 +158,17 @@ def test_a_server_that_ends_lets_its_run_stop_properly(runs_dir: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", code, str(runs_dir)], env=environment, check=True, timeout=60)
     assert [run.state for run in list_runs(runs_dir)] == [RunState.STOPPED]
+
+
+def test_a_server_ends_though_the_wish_to_stop_cannot_be_written(
+    start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_run: Run) -> None:
+        raise RunError("can't be stopped from here")
+
+    start()
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "request_stop", refuse)
+        began = time.monotonic()
+        jobs._shut_down()
+    assert time.monotonic() - began < 5, "there is nothing to wait for"
