@@ -71,7 +71,7 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     if run.data.get("synthetic"):
         st.caption(":material/info: Synthetic shapes, drawn by a program: nothing is learnt about photographs.")
     if now is RunState.FAILED:
-        st.error((run.end or {}).get("reason", ""), icon=":material/error:")
+        st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
     if now is RunState.INTERRUPTED:
         st.warning("The process that trained this run ended without a word. Resume goes on from its last checkpoint.")
     if now is RunState.STALLED:

@@ -9,6 +9,7 @@ from core.data.sources import load_test_images
 from core.runs.checkpoints import find_checkpoint
 from core.runs.run import Run
 from core.survey import survey
+from dashboard.markdown import plain
 
 END = {"state": "stopped", "reason": ""}
 
@@ -66,7 +67,7 @@ def test_without_the_test_set_a_photograph_is_shown(open_page, packed_run, page)
     at = open_page(packed_run.path.parent, page)
     assert not at.exception
     assert not at.error
-    assert at.info[0].value.startswith("CIFAR-10 is not on this computer yet")
+    assert at.info[0].value.startswith(plain("CIFAR-10 is not on this computer yet"))
     assert at.info[0].value.endswith("Until then, here is a photograph of a cat.")
     captions = [caption for image in at.image for caption in image.captions]
     if page == "predict":
@@ -94,7 +95,7 @@ def test_what_was_surveyed_travels_along(open_page, shipped, trained_run, data_d
     assert not at.exception
     assert not at.error
     assert "On all 6 test images" in said(at)
-    assert "are of test images that aren't here. CIFAR-10 is not on this computer yet" in said(at)
+    assert f"are of test images that aren't here. {plain('CIFAR-10 is not on this computer yet')}" in said(at)
 
 
 def test_looking_writes_nothing(open_page, packed_run):

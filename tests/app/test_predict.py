@@ -141,7 +141,7 @@ def test_a_broken_file_among_others_leaves_the_others(uploading):
     at = uploading
     at.file_uploader(key="uploads").set_value(files).run()
     assert not at.exception
-    assert "b.png" in at.error[0].value
+    assert plain("b.png") in at.error[0].value
     assert at.dataframe[0].value["file"].tolist() == ["a.png", "c.png"]
 
 
@@ -180,7 +180,7 @@ def test_where_the_test_images_are_gone_it_says_so_and_uploads_still_work(
     at = open_page(runs_dir, "predict")
     assert not at.exception
     assert len(at.error) == 1
-    assert str(tmp_path / "gone") in at.error[0].value
+    assert plain(tmp_path / "gone") in at.error[0].value
     at.segmented_control(key="from").set_value("Upload").run()
     at.file_uploader(key="uploads").upload("mine.png", picture()).run()
     assert not at.exception

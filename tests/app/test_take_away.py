@@ -8,6 +8,7 @@ import pytest
 from core.export.request import CHOICES
 from core.runs.snapshots import read_pinned
 from dashboard import exports
+from dashboard.markdown import plain
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +88,7 @@ def test_what_cannot_be_made_is_said_on_its_card(open_page, write_run, runs_dir,
     assert "animation" not in commands(at)
     at.button(key="export_csv").click().run()
     assert not at.exception
-    assert at.error[0].value == "Run 'young' has logged no epochs yet; try again a little later."
+    assert at.error[0].value == plain("Run 'young' has logged no epochs yet; try again a little later.")
     assert downloads(at) == {}
 
 
@@ -105,7 +106,7 @@ def test_damaged_snapshots_cost_one_card_only(open_page, write_run, runs_dir, tr
     (folder / "epoch-0000.npz").symlink_to(trained_run.path / "snapshots" / "epoch-0000.npz")
     at = open_page(runs_dir, "take_away")
     assert not at.exception
-    assert ["pinned.npz" in error.value for error in at.error] == [True]
+    assert [plain("pinned.npz") in error.value for error in at.error] == [True]
     assert set(commands(at)) == set(CHOICES) - {"animation"}
 
 
