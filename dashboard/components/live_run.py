@@ -12,6 +12,7 @@ from core.training import jobs
 from dashboard import cache, charts, state
 from dashboard.components.curve_picker import pick_curves
 from dashboard.components.live_chart import live_charts
+from dashboard.components.packed_run import packed_run
 from dashboard.components.status import error_box, progress_line, status_line
 from dashboard.markdown import plain
 from dashboard.paths import data_dir
@@ -31,6 +32,8 @@ def _draw(run: Run, drawn_as: RunState) -> None:
     now = run.state
     if now is not drawn_as:
         st.rerun()
+    if run.is_packed:
+        packed_run(run)
     reader = cache.metrics(run.path)
     reader.poll()
     progress = run.progress
