@@ -26,9 +26,13 @@ from dashboard.images import Chosen
 from dashboard.paths import data_dir
 
 
+def metrics(run: Run) -> MetricsReader:
+    """The one reader of a run's metrics; poll it for what is new. Raises RunError."""
+    return _metrics(run.path, str(run.environment))
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
-def metrics(run_path: Path) -> MetricsReader:
-    """The one reader of a run's metrics; poll it for what is new."""
+def _metrics(run_path: Path, started: str) -> MetricsReader:  # noqa: ARG001 - another run may get a deleted one's name
     return MetricsReader(run_path)
 
 

@@ -34,13 +34,13 @@ def place(request: Request) -> Path:
     Of a run that is still training it is good for a minute.
     """
     run, checkpoint, picture = request.run, request.checkpoint, request.picture
-    parts: list[object] = [str(run.path), request.command(), request.picture_name]
+    parts: list[object] = [str(run.path), str(run.environment), request.command(), request.picture_name]
     parts.append(picture and (picture.size, picture.tobytes()))
     if request.kind in OF_WEIGHTS:
         parts.append(checkpoint and checkpoint.fingerprint)
     if request.kind in ("csv", "tensorboard", "report", "animation"):  # these grow with the run
         state = run.state
-        parts.append((state, int(time.time() / 60) if state.is_active else cache.metrics(run.path).poll()))
+        parts.append((state, int(time.time() / 60) if state.is_active else cache.metrics(run).poll()))
     return folder() / hashlib.sha256(repr(parts).encode()).hexdigest()[:16] / request.file_name
 
 

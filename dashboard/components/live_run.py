@@ -34,7 +34,7 @@ def _draw(run: Run, drawn_as: RunState) -> None:
         st.rerun()
     if run.is_packed:
         packed_run(run)
-    reader = cache.metrics(run.path)
+    reader = cache.metrics(run)
     reader.poll()
     progress = run.progress
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
