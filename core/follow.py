@@ -51,6 +51,7 @@ def summary(run: Run) -> dict[str, Any]:
     """A run in one flat record, for `--json` and for tables; reads small files only.
 
     val_accuracy: of the best checkpoint, 0..1 or None. test_accuracy: of that checkpoint, None until it is judged.
+    Of a packed run both are those before packing.
     """
     progress, config, end = run.progress, run.config, run.end or {}
     return {
@@ -66,6 +67,11 @@ def summary(run: Run) -> dict[str, Any]:
         "val_accuracy": best_accuracy(run),
         "test_accuracy": end.get("test_accuracy"),
     }
+
+
+def before_packing(run: Run) -> str:
+    """Follows an accuracy that the training left: a packed run has other weights than those that were judged."""
+    return " before packing" if run.is_packed else ""
 
 
 def _print_new(reader: MetricsReader, console: Console, shown: int) -> int:

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from core.errors import CoreError
+from core.follow import before_packing
 from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.run import Progress, Run, RunState
@@ -97,7 +98,8 @@ def _figures(run: Run, progress: Progress, reader: MetricsReader, now: RunState)
         card("Training loss", f"{losses.mean():.3f}" if len(losses) else "–", help=loss_help)
         card("Validation accuracy", f"{accuracies[-1]:.1%}" if epochs else "–", delta=_change(accuracies))
         if tests:
-            test_help = f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw."
+            images = f"{tests[-1]['num_images']:,} images that training never saw"
+            test_help = f"Best checkpoint{before_packing(run)}, on {images}."
             card("Test accuracy", f"{tests[-1]['accuracy']:.1%}", help=test_help)
         else:
             best = best_accuracy(run)
