@@ -10,9 +10,9 @@ from dashboard.components.status import error_box
 from dashboard.paths import ROOT, runs_dir
 
 
-def export_card(request: Request) -> None:
-    """Prepare, then download, and the command that does the same."""
-    path, key = exports.place(request), f"export_{request.kind}"
+def export_card(request: Request, pixels: str) -> None:
+    """Prepare, then download, and the command that does the same. pixels: the fingerprint of the request's picture."""
+    path, key = exports.place(request, pixels), f"export_{request.kind}"
     button, bar = st.empty(), st.empty()
     if not path.is_file() and button.button("Prepare", key=key, icon=":material/package_2:"):
         try:
