@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from core.data.sources import load_test_images
+from dashboard import cache
 from dashboard.markdown import plain
 
 CLASSES = ("circle", "cross", "star")
@@ -102,6 +103,26 @@ def test_an_uploaded_picture_is_judged(uploading, kind):
     assert "correct" not in line, "nobody knows what it is"
     assert "it is" not in line
     assert at.image[0].captions == [plain(f"mine.{kind.lower()}")]
+
+
+def test_an_upload_is_decoded_and_judged_once(uploading, monkeypatch):
+    calls = []
+
+    def counted(name):
+        original = getattr(cache, name)
+        monkeypatch.setattr(cache, name, lambda *given: calls.append(name) or original(*given))
+
+    for name in ("decode_image", "predict"):
+        counted(name)
+    at = uploading
+    at.file_uploader(key="uploads").upload("once.png", picture(size=(41, 31))).run()
+    assert not at.exception
+    first = verdict(at)
+    at.run()
+    at.switch_page("app_pages/why.py").run()
+    assert not at.exception
+    assert calls == ["decode_image", "predict"]
+    assert verdict(at.switch_page("app_pages/predict.py").run()) == first
 
 
 def test_several_pictures_give_a_table(uploading):
