@@ -29,7 +29,7 @@ from core.data.uploads import open_image
 from core.errors import CoreError
 from core.evaluation import evaluate
 from core.export import command as export
-from core.follow import summary
+from core.follow import before_packing, summary
 from core.paths import data_dir, runs_dir
 from core.prediction import predict
 from core.progress import OnProgress, on_terminal
@@ -117,16 +117,16 @@ def _runs(options: argparse.Namespace) -> int:
     for run in runs:
         if not run.is_readable:
             print(f"Run {run.id!r} has no usable config.json; it is left out.", file=sys.stderr)
-    found = [summary(run) for run in runs if run.is_readable]
+    found = {run: summary(run) for run in runs if run.is_readable}
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps([*found.values()]))
         return 0
     if not found:
         _out.print(f"No runs in {options.runs_dir}. Start one: python -m core train --preset smoke")
         return 0
     table = Table("run", "state", "data", "epoch", "best validation accuracy")
-    for row in found:
-        accuracy = "" if row["val_accuracy"] is None else f"{row['val_accuracy']:.1%}"
+    for run, row in found.items():
+        accuracy = "" if row["val_accuracy"] is None else f"{row['val_accuracy']:.1%}{before_packing(run)}"
         table.add_row(
             row["run_id"], row["state"], row["data_source"], f"{row['epoch']} of {row['num_epochs']}", accuracy
         )

@@ -51,6 +51,7 @@ def summary(run: Run) -> dict[str, Any]:
     """A run in one flat record, for `--json` and for tables; reads small files only.
 
     val_accuracy: of the best checkpoint, 0..1 or None. test_accuracy: of that checkpoint, None until it is judged.
+    Of a packed run both are those before packing.
     """
     progress, config, end = run.progress, run.config, run.end or {}
     return {
@@ -66,6 +67,11 @@ def summary(run: Run) -> dict[str, Any]:
         "val_accuracy": best_accuracy(run),
         "test_accuracy": end.get("test_accuracy"),
     }
+
+
+def before_packing(run: Run) -> str:
+    """Follows an accuracy that the training left: a packed run has other weights than those that were judged."""
+    return " before packing" if run.is_packed else ""
 
 
 def _print_new(reader: MetricsReader, console: Console, shown: int) -> int:
@@ -102,3 +108,8 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def file_size(num_bytes: int) -> str:
+    """Bytes as people say them: 12.3 kB, 233.3 MB."""
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"

@@ -28,7 +28,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import make_config
 from core.data.sources import load_test_images
-from core.inspection.atlas import compute_atlas
+from core.inspection.atlas import ATLAS_FILE, compute_atlas
 from core.runs.checkpoints import find_checkpoint, open_model
 from core.runs.metrics import MetricsReader
 from core.runs.run import list_runs
@@ -205,7 +205,7 @@ def _short_run(folder: Path) -> Path:
     jobs.wait()
     checkpoint = find_checkpoint(run, "last")
     images = load_test_images(run.config, data_dir=folder)
-    compute_atlas(open_model(checkpoint), images).save(checkpoint.derived("atlas.npz"))
+    compute_atlas(open_model(checkpoint), images).save(checkpoint.derived(ATLAS_FILE))
     return folder
 
 

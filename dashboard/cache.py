@@ -9,6 +9,7 @@ import streamlit as st
 from core.config import TrainConfig
 from core.data.images import ImageSet
 from core.data.sources import count_images, load_data, load_test_images
+from core.data.uploads import decode_image
 from core.inspection.attribution import Attribution, Method, attribute
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_weights
@@ -26,9 +27,13 @@ from dashboard.images import Chosen
 from dashboard.paths import data_dir
 
 
+def metrics(run: Run) -> MetricsReader:
+    """The one reader of a run's metrics; poll it for what is new. Raises RunError."""
+    return _metrics(run.path, str(run.environment))
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
-def metrics(run_path: Path) -> MetricsReader:
-    """The one reader of a run's metrics; poll it for what is new."""
+def _metrics(run_path: Path, started: str) -> MetricsReader:  # noqa: ARG001 - another run may get a deleted one's name
     return MetricsReader(run_path)
 
 
@@ -75,9 +80,25 @@ def network(checkpoint: Checkpoint) -> AlexNet:
     return _model(checkpoint.fingerprint, checkpoint)
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)  # of 25 megapixels 75 MB each
+def uploaded(name: str, data: bytes) -> Chosen:
+    """The picture in a file's bytes, decoded and hashed once; nobody may change it. Raises ImageError."""
+    return Chosen(name, decode_image(data, name))
+
+
 def predictions(checkpoint: Checkpoint, images: list[Chosen]) -> list[Prediction]:
     """What the checkpoint says of each picture. Raises CheckpointError."""
-    return predict(network(checkpoint), [image.picture for image in images])
+    return _predictions(checkpoint.fingerprint, tuple(image.fingerprint for image in images), checkpoint, images)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _predictions(
+    weights: str,  # noqa: ARG001 - the cache's key, as is the next
+    pixels: tuple[str, ...],  # noqa: ARG001
+    _checkpoint: Checkpoint,
+    _images: list[Chosen],
+) -> list[Prediction]:
+    return predict(network(_checkpoint), [image.picture for image in _images])
 
 
 def seen_by_network(checkpoint: Checkpoint, image: Chosen) -> np.ndarray:

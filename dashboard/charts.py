@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.inspection.mosaic import colormap
+from core.export.curves import plotly_scale
 from core.prediction import Prediction
 from dashboard.colors import ACCENT
 from dashboard.components.live_chart import Panel, Series
@@ -128,9 +128,3 @@ def class_accuracies(accuracies: Sequence[float | None], names: Sequence[str]) -
     figure.update_xaxes(range=[0, 1], tickformat=".0%", title="Validation accuracy")
     figure.update_yaxes(type="category", autorange="reversed")
     return figure
-
-
-def plotly_scale(name: str) -> list[list[Any]]:
-    """A colour map of core as a Plotly colour scale."""
-    table = colormap(name)[::15]
-    return [[i / (len(table) - 1), f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(table.tolist())]

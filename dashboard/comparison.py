@@ -1,4 +1,4 @@
-"""What all viewers share of two networks compared: answers, maps and their difference, mosaics; bounded."""
+"""What all viewers share of two networks compared: maps and their difference, mosaics; bounded."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,6 @@ import streamlit as st
 
 from core.inspection.comparison import Comparison, DifferenceOrder, compare_maps, matched_levels, order_by_difference
 from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out
-from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache
 from dashboard.images import Chosen
@@ -15,16 +14,6 @@ from dashboard.images import Chosen
 class Drawn(NamedTuple):
     levels: Levels
     sheet: Mosaic
-
-
-def prediction(checkpoint: Checkpoint, image: Chosen) -> Prediction:
-    """What it says of one picture. Raises CheckpointError."""
-    return _prediction(checkpoint.fingerprint, image.fingerprint, checkpoint, image)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _prediction(weights: str, pixels: str, _checkpoint: Checkpoint, _image: Chosen) -> Prediction:  # noqa: ARG001
-    return cache.predictions(_checkpoint, [_image])[0]
 
 
 def comparison(a: Checkpoint, b: Checkpoint, image: Chosen, layer: str, stage: str) -> Comparison:

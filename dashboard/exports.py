@@ -28,19 +28,20 @@ def folder() -> Path:
     return path
 
 
-def place(request: Request) -> Path:
+def place(request: Request, pixels: str) -> Path:
     """Where the file of exactly this request lies once it is prepared, whoever asked for it.
 
-    Of a run that is still training it is good for a minute.
+    pixels: the fingerprint of its picture. Of a run that is still training the file is good for a minute.
     """
-    run, checkpoint, picture = request.run, request.checkpoint, request.picture
-    parts: list[object] = [str(run.path), request.command(), request.picture_name]
-    parts.append(picture and (picture.size, picture.tobytes()))
+    run, checkpoint = request.run, request.checkpoint
+    parts: list[object] = [str(run.path), str(run.environment), request.command()]
+    if "image" in request.choices:  # ONNX is only checked with the picture: any will do
+        parts.append((request.picture_name, pixels))
     if request.kind in OF_WEIGHTS:
         parts.append(checkpoint and checkpoint.fingerprint)
     if request.kind in ("csv", "tensorboard", "report", "animation"):  # these grow with the run
         state = run.state
-        parts.append((state, int(time.time() / 60) if state.is_active else cache.metrics(run.path).poll()))
+        parts.append((state, int(time.time() / 60) if state.is_active else cache.metrics(run).poll()))
     return folder() / hashlib.sha256(repr(parts).encode()).hexdigest()[:16] / request.file_name
 
 

@@ -1,10 +1,12 @@
-"""Names that users choose (classes, files, runs) inside text that Streamlit reads as Markdown."""
+"""Names that users choose (classes, files, runs), and errors that quote them, inside text read as Markdown."""
 
 import re
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&])")
+_ADDRESS = re.compile(r"https?(?=:)|www(?=\.)|(?=@)", re.IGNORECASE)
 
 
-def plain(text: str) -> str:
+def plain(text: object) -> str:
     """`text` to be shown as it is: no emphasis, link, formula, icon, colour or heading."""
-    return _SPECIAL.sub(r"\\\1", text)
+    # An address becomes a link even where it is escaped; a word joiner, which can't be seen, keeps it from being one.
+    return _SPECIAL.sub(r"\\\1", _ADDRESS.sub("\\g<0>\u2060", str(text)))

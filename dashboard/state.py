@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 
 import streamlit as st
 
+from dashboard.markdown import plain
+
 RUN = "run"
 CHECKPOINT = "checkpoint"
 LAYER = "layer"
@@ -207,9 +209,7 @@ def check_link(key: str, options: Collection[object], what: str) -> None:
     """Say so where the address asks for something that isn't there; call it before the widget is drawn."""
     asked = st.query_params.get(key)
     if asked is not None and key not in st.session_state and asked not in map(str, options):
-        st.warning(
-            f"The link asks for {what} {asked[:40]!r}, which isn't here; this is another.", icon=":material/link_off:"
-        )
+        _warn(f"The link asks for {what} {asked[:40]!r}, which isn't here; this is another.")
 
 
 def check_links(key: str, options: Collection[str], what: str) -> None:
@@ -217,9 +217,13 @@ def check_links(key: str, options: Collection[str], what: str) -> None:
     missing = [name for name in st.query_params.get_all(key) if name not in options]
     chosen = st.session_state.get(key)
     if chosen is None and missing:
-        st.warning(f"The link asks for {what} {missing[0][:40]!r}, which isn't here.", icon=":material/link_off:")
+        _warn(f"The link asks for {what} {missing[0][:40]!r}, which isn't here.")
     if chosen is not None and not set(chosen) <= set(options):
         st.session_state[key] = [name for name in chosen if name in options]
+
+
+def _warn(text: str) -> None:
+    st.warning(plain(text), icon=":material/link_off:")
 
 
 def random_image(indices: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from core.export.files import whole
 from core.export.weights import about
+from core.files import save_arrays
 from core.inspection.feature_maps import FeatureMaps
 from core.runs.checkpoints import Checkpoint
 
@@ -36,5 +37,5 @@ def export_activations(checkpoint: Checkpoint, maps: Sequence[FeatureMaps], imag
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write `arrays` as compressed npz without pickle. Raises ExportError where the file can't be written."""
-    with whole(path) as temporary, temporary.open("wb") as file:  # given a name, savez would add a suffix to it
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    with whole(path) as temporary:
+        save_arrays(temporary, arrays, compress=True)

@@ -21,6 +21,7 @@ from core.errors import ExportError
 from core.export.activations import write_arrays
 from core.export.request import CHOICES, OF_WEIGHTS, Kind, Request, fulfil
 from core.export.tables import Table
+from core.follow import file_size
 from core.inspection.feature_maps import STAGES, feature_maps
 from core.inspection.mosaic import Scale
 from core.model.alexnet import CONV_LAYERS
@@ -83,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"output": str(options.output), "num_bytes": size}))
     else:
-        _out.print(f"{kind} of run {taken.id} in {options.output}: {_size(size)}")
+        _out.print(f"{kind} of run {taken.id} in {options.output}: {file_size(size)}")
     return 0
 
 
@@ -100,10 +101,6 @@ def features(options: argparse.Namespace) -> int:
             f"{channels} channels of {height} × {width} ({maps.layer}, {STAGES[maps.stage]}) in {options.output}"
         )
     return 0
-
-
-def _size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"
 
 
 def _refuse_idle_flags(request: Request, given: dict[str, Any]) -> None:

@@ -45,11 +45,10 @@ def class_charts(counts: np.ndarray, names: Sequence[str]) -> str:
     share = counts / np.maximum(totals[:, None], 1)
     shown = [text(name) for name in names]
     height = 120 + 34 * max(len(names), 8) if len(names) <= _MOST_NUMBERS else 700
-    colors = [[i / 17, f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(colormap("viridis")[::15].tolist())]
     matrix = {
         "type": "heatmap", "z": share.round(4).tolist(), "x": shown, "y": shown, "zmin": 0, "zmax": 1,
-        "colorscale": colors, "text": counts.tolist(), "colorbar": {"tickformat": ".0%", "thickness": 12},
-        "hovertemplate": "true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
+        "colorscale": plotly_scale("viridis"), "colorbar": {"tickformat": ".0%", "thickness": 12},
+        "text": counts.tolist(), "hovertemplate": "true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
     }  # fmt: skip
     if len(names) <= _MOST_NUMBERS:
         matrix |= {"texttemplate": "%{text}"}
@@ -74,6 +73,12 @@ def class_charts(counts: np.ndarray, names: Sequence[str]) -> str:
          "xaxis": {"title": {"text": "Predicted"}, **labels}}, height=height,
     )  # fmt: skip
     return f'<div class="pair">{table}{accuracy}</div>'
+
+
+def plotly_scale(name: str) -> list[list[Any]]:
+    """A colour map of core.inspection.mosaic as a Plotly colour scale."""
+    table = colormap(name)[::15]
+    return [[i / (len(table) - 1), f"rgb({r},{g},{b})"] for i, (r, g, b) in enumerate(table.tolist())]
 
 
 def thinned(x: np.ndarray, y: np.ndarray, most: int = MAX_POINTS) -> tuple[list[float], list[float | None]]:

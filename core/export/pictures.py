@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from core.export.files import whole
+from core.follow import before_packing
 from core.inspection.feature_maps import STAGES, FeatureMaps
 from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import Levels, colormap, sheet_columns
@@ -55,8 +56,10 @@ def described(checkpoint: Checkpoint) -> str:
 
 def standing(checkpoint: Checkpoint) -> str:
     """How far its training had got."""
-    accuracy = "" if checkpoint.val_accuracy is None else f", validation accuracy {checkpoint.val_accuracy:.1%}"
-    return f"after step {checkpoint.step:,}{accuracy}"
+    words = f"after step {checkpoint.step:,}"
+    if checkpoint.val_accuracy is None:
+        return words
+    return f"{words}, validation accuracy {checkpoint.val_accuracy:.1%}{before_packing(checkpoint.run)}"
 
 
 def maps_sheet(levels: Levels, side: int = _SIDE) -> Image.Image:

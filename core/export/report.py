@@ -17,7 +17,7 @@ from core.export.files import whole
 from core.export.html import code, paragraph, picture, section, table, text
 from core.export.pictures import enlarged, maps_sheet, standing
 from core.export.settings import setting_rows, train_command
-from core.follow import duration, summary
+from core.follow import before_packing, duration, summary
 from core.inspection.feature_maps import feature_maps
 from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import sheet_columns, to_levels
@@ -90,8 +90,8 @@ def _head(subject: Subject) -> str:
     run = subject.checkpoint.run
     record, counts = summary(run), run.data.get("counts", {})
     figures = {
-        "Test accuracy": _percent(record["test_accuracy"]),
-        "Best validation accuracy": _percent(record["val_accuracy"]),
+        f"Test accuracy{before_packing(run)}": _percent(record["test_accuracy"]),
+        f"Best validation accuracy{before_packing(run)}": _percent(record["val_accuracy"]),
         "Epochs": f"{record['epoch']} of {record['num_epochs']}",
         "Training time": duration(record["seconds"]),
         "Training images": f"{counts['train']:,}" if "train" in counts else "not known",
@@ -134,7 +134,8 @@ def _classes(reader: MetricsReader, subject: Subject) -> str:
     tests = [event for event in reader.events() if event.get("event") == "test"]
     epochs = reader.epochs()
     if tests:
-        counts, words = tests[-1]["confusion"], f"On {tests[-1]['num_images']:,} test images, with the best checkpoint."
+        counts, before = tests[-1]["confusion"], before_packing(subject.checkpoint.run)
+        words = f"On {tests[-1]['num_images']:,} test images, with the best checkpoint{before}."
     elif epochs:
         counts, words = epochs[-1]["val_confusion"], f"On the validation images, after epoch {epochs[-1]['epoch']}."
     else:

@@ -18,7 +18,7 @@ import torch
 from core.data.images import ImageSet
 from core.data.prepare import Picture, to_batch
 from core.errors import InspectionError
-from core.inspection.feature_maps import FeatureMaps, num_channels
+from core.inspection.feature_maps import FeatureMaps, num_channels, require_channel
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.prediction import Prediction, evaluation_view
 
@@ -56,7 +56,6 @@ def parse_channels(text: str, layer: str) -> tuple[int, ...]:
 
     Raises InspectionError for what is no number or range, and for a channel that `layer` hasn't.
     """
-    last = num_channels(layer) - 1
     found: set[int] = set()
     for part in re.sub(r"\s*[-–]\s*", "-", text).replace(",", " ").split():
         match = _RANGE.fullmatch(part)
@@ -65,8 +64,7 @@ def parse_channels(text: str, layer: str) -> tuple[int, ...]:
         first, end = int(match[1]), int(match[2] or match[1])
         if first > end:
             raise InspectionError(f"The range {part} runs backwards: write {end}-{first}.")
-        if end > last:
-            raise InspectionError(f"{layer} has no channel {end}: its channels are 0 to {last}.")
+        require_channel(layer, end)
         found.update(range(first, end + 1))
     return tuple(sorted(found))
 
@@ -91,7 +89,8 @@ def predict_without(model: AlexNet, image: Picture, off: Off) -> Prediction:
     Raises InspectionError for a layer or channel that isn't there.
     """
     for layer, channels in off.items():
-        parse_channels(format_channels(channels), layer)
+        for channel in channels:
+            require_channel(layer, channel)
     with torch.inference_mode():
         logits = _run(_steps(model), to_batch([image], model.input_spec.image_size), off)
     return Prediction(model.class_names, logits[0].softmax(0).cpu().numpy())
@@ -139,7 +138,8 @@ def accuracy_without(
     on_batch hears (done, total) in images, also before the first batch. Raises InspectionError for a channel that
     isn't there.
     """
-    parse_channels(format_channels(channels), halfway.layer)
+    for channel in channels:
+        require_channel(halfway.layer, channel)
     steps = _steps(model)
     rest = steps if halfway.layer == CONV_LAYERS[0] else steps[_position(steps, halfway.layer) :]
     predicted = np.empty_like(halfway.labels)

@@ -61,6 +61,13 @@ def num_channels(layer: str) -> int:
         return len(AlexNet().get_parameter(f"{layer}.bias"))
 
 
+def require_channel(layer: str, channel: int) -> None:
+    """Raises InspectionError for an unknown layer, and for a channel that `layer` hasn't."""
+    last = num_channels(layer) - 1
+    if not 0 <= channel <= last:
+        raise InspectionError(f"{layer} has no channel {channel}: its channels are 0 to {last}.")
+
+
 def feature_maps(model: AlexNet, image: Picture, layer: str, stage: str = "conv") -> FeatureMaps:
     """All channels of `layer` for one picture, at `stage`: conv, relu, lrn or pool.
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from core.errors import InspectionError
+from core.inspection.feature_maps import require_channel
 from core.inspection.mosaic import colormap, sheet_columns, to_sheet
-from core.model.alexnet import CONV_LAYERS, INPUT_SIZE, AlexNet
+from core.model.alexnet import INPUT_SIZE, AlexNet
 from core.model.stretched_conv import windows
 
 _STRIDE = 4  # of conv1
@@ -21,12 +21,8 @@ def filter_weights(model: AlexNet, layer: str, channel: int) -> np.ndarray:
 
     Raises InspectionError for a layer or channel that isn't there.
     """
-    if layer not in CONV_LAYERS:
-        raise InspectionError(f"There is no convolution layer {layer!r}: choose one of {', '.join(CONV_LAYERS)}.")
-    weight = model.get_parameter(f"{layer}.weight")
-    if not 0 <= channel < len(weight):
-        raise InspectionError(f"{layer} has channels 0 to {len(weight) - 1}, got {channel}.")
-    kernel: np.ndarray = weight[channel].detach().float().cpu().contiguous().numpy()
+    require_channel(layer, channel)
+    kernel: np.ndarray = model.get_parameter(f"{layer}.weight")[channel].detach().float().cpu().contiguous().numpy()
     return kernel
 
 

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from core.errors import InspectionError
-from core.inspection.feature_maps import num_channels
+from core.inspection.feature_maps import require_channel
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 from core.prediction import evaluation_view
 
@@ -95,11 +95,9 @@ def response(model: AlexNet, goal: Goal, pictures: np.ndarray) -> np.ndarray:
 
 def _check(model: AlexNet, goal: Goal) -> None:
     if isinstance(goal, Channel):
-        index, count, what = goal.channel, num_channels(goal.layer), f"{goal.layer} has no channel"
-    else:
-        index, count, what = goal.index, model.num_classes, "The network has no class"
-    if not 0 <= index < count:
-        raise InspectionError(f"{what} {index}: choose 0 to {count - 1}.")
+        require_channel(goal.layer, goal.channel)
+    elif not 0 <= goal.index < model.num_classes:
+        raise InspectionError(f"The network has no class {goal.index}: its classes are 0 to {model.num_classes - 1}.")
 
 
 def _output(model: AlexNet, x: torch.Tensor, goal: Goal) -> torch.Tensor:

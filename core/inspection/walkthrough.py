@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from core.data.prepare import Picture, to_batch
-from core.errors import InspectionError
-from core.inspection.feature_maps import STAGES, stages_of
+from core.inspection.feature_maps import STAGES, require_channel
 from core.inspection.filters import filter_weights
 from core.inspection.receptive_field import Box, receptive_field, window
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
@@ -191,10 +190,8 @@ def walk(model: AlexNet, activations: Activations, layer: str, channel: int, row
 
 def strongest_unit(activations: Activations, layer: str, channel: int) -> tuple[int, int]:
     """Row and column of the channel's greatest convolution output. Raises InspectionError for what isn't there."""
-    stages_of(layer)
+    require_channel(layer, channel)
     maps = activations[layer]
-    if not 0 <= channel < len(maps):
-        raise InspectionError(f"{layer} has channels 0 to {len(maps) - 1}, got {channel}.")
     return divmod(int(maps[channel].argmax()), len(maps[0]))  # the maps are square
 
 

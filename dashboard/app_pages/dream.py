@@ -41,7 +41,7 @@ def compare(checkpoint: Checkpoint, goal: Goal) -> None:
     try:
         usual = experiments.usual_strength(checkpoint, goal)
     except CoreError as error:
-        st.caption(f"No test images to compare with. {error}")
+        st.caption(f"No test images to compare with. {plain(error)}")
         return
     st.caption(f"{len(usual)} test images: {usual.mean():.3g} on average, {usual.max():.3g} at most.")
 

@@ -72,7 +72,7 @@ def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...])
     try:
         count = experiments.sample_size(checkpoint)
     except CoreError as error:
-        st.caption(f"The accuracy needs the test images. {error}")
+        st.caption(f"The accuracy needs the test images. {plain(error)}")
         return
     pressed = st.button(
         f"Measure the accuracy on {count} test images", icon=":material/speed:", key="measure",

@@ -41,7 +41,7 @@ _CARDS: dict[Kind, tuple[str, str]] = {
 
 
 @st.fragment
-def card(request: Request) -> None:
+def card(request: Request, pixels: str) -> None:
     """One kind of file with its own choices; preparing it redraws only this."""
     title, about = _CARDS[request.kind]
     with st.container(border=True):
@@ -63,7 +63,7 @@ def card(request: Request) -> None:
             except CoreError as error:
                 error_box(error)
                 return
-        export_card(request)
+        export_card(request, pixels)
 
 
 def pick_pinned(request: Request) -> str:
@@ -94,4 +94,4 @@ if images:
     request = with_picture(request, images[0])
 with st.grid(2, min_column_width=340):
     for kind in _CARDS:
-        card(replace(request, kind=kind))
+        card(replace(request, kind=kind), images[0].fingerprint if images else "")

@@ -6,8 +6,8 @@ from core.runs.run import Run, list_runs
 from dashboard import state
 from dashboard.components.live_run import live_run
 from dashboard.components.new_run import new_run
-from dashboard.components.packed_run import packed_run
 from dashboard.components.run_table import run_table
+from dashboard.markdown import plain
 from dashboard.paths import runs_dir
 
 _TICK_SECONDS = 2.0  # each takes the training about a tenth of a second where it has all of two cores
@@ -34,7 +34,7 @@ def watch(drawn: list[tuple[str, str]]) -> None:
 
 st.title("Train")
 if message := state.take_message():
-    st.warning(message)
+    st.warning(plain(message))
 runs = list_runs(runs_dir())
 run = shown_run(runs)
 is_first_visit = all(run.is_packed for run in runs)
@@ -46,8 +46,6 @@ if form.open:
         new_run()
 if run is not None:
     now = run.state
-    if run.is_packed:
-        packed_run(run)
     st.fragment(live_run, run_every=_TICK_SECONDS if now.is_active else None)(run, now)
     if len(runs) > 1 or not is_first_visit:
         st.markdown("#### Runs")

@@ -69,7 +69,9 @@ def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> 
     try:
         sheet = surveys.patches(checkpoint, atlas, layer, channel)
     except DataMissingError as error:
-        st.caption(f"The {len(numbers)} patches that it responds to most are of test images that aren't here. {error}")
+        st.caption(
+            f"The {len(numbers)} patches that it responds to most are of test images that aren't here. {plain(error)}"
+        )
         return
     except CoreError as error:
         error_box(error)
@@ -86,7 +88,7 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
     try:
         total = len(cache.test_images(checkpoint.run.config))
     except CoreError as error:
-        st.caption(f"The channel atlas needs the test images. {error}")
+        st.caption(f"The channel atlas needs the test images. {plain(error)}")
         return
     pressed = st.button("Compute the channel atlas", icon=":material/menu_book:", key="compute_atlas", type="primary")
     st.caption(

@@ -13,6 +13,7 @@ from core.inspection.mosaic import Mosaic, Scale, colormap, colormap_of
 from core.inspection.ranking import Order, Show, keep_channels, order_channels
 from dashboard import state
 from dashboard.components.layer_picker import pick_layer, pick_stage
+from dashboard.markdown import plain
 
 
 class ColorScale(NamedTuple):
@@ -64,7 +65,7 @@ def pick_channels(maps: FeatureMaps, atlas: LayerAtlas | None) -> tuple[int, ...
         kept = set(keep_channels(maps, atlas, show))
         channels = tuple(channel for channel in order_channels(maps, atlas, order) if channel in kept)
     except InspectionError as error:
-        st.info(f"{error} Until then, all channels by number.", icon=":material/menu_book:")
+        st.info(f"{plain(error)} Until then, all channels by number.", icon=":material/menu_book:")
         return tuple(range(len(maps.values)))
     if not channels:
         st.info(f"{maps.layer} has no {show.removesuffix('s')} channels.", icon=":material/filter_alt_off:")

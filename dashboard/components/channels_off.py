@@ -42,7 +42,7 @@ def channels_off(checkpoint: Checkpoint, image: Chosen) -> tuple[str, tuple[int,
         for group, about in _GROUPS.items():
             st.button(group, key=f"off_{group}", on_click=_choose, args=(group, checkpoint, image, layer), help=about)
     if message := state.take_message():
-        st.warning(message, icon=":material/info:")
+        st.warning(plain(message), icon=":material/info:")
     try:
         return layer, parse_channels(text or "", layer)
     except CoreError as error:

@@ -12,7 +12,7 @@ from core.inspection.feature_maps import STAGES
 from core.inspection.mosaic import Levels, colormap
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
-from dashboard.comparison import Drawn, comparison, drawn, prediction
+from dashboard.comparison import Drawn, comparison, drawn
 from dashboard.comparison_charts import paired_probabilities
 from dashboard.components.channel_choice import ColorScale, color_bar, color_strip
 from dashboard.components.layer_picker import pick_channel
@@ -35,7 +35,7 @@ _NUMBERS = {
 
 def both_predictions(a: Checkpoint, b: Checkpoint, image: Chosen) -> None:
     """What each network sees, and what it takes it for. Raises CheckpointError."""
-    said = {"A": prediction(a, image), "B": prediction(b, image)}
+    said = {name: cache.predictions(side, [image])[0] for name, side in (("A", a), ("B", b))}
     words = [f"{name}: {found.label}, {found.probabilities.max():.1%}" for name, found in said.items()]
     left, right = st.columns([1, 3], vertical_alignment="center")
     left.image(

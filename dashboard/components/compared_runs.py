@@ -64,7 +64,7 @@ def _curves(runs: list[Run]) -> None:
 
 
 def _logged(run: Run) -> Curves:
-    reader = cache.metrics(run.path)
+    reader = cache.metrics(run)
     reader.poll()
     return Curves(run.id, reader.steps(), reader.epochs(), run.progress.steps_per_epoch)
 

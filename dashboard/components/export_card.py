@@ -5,14 +5,15 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
 from core.export.request import Request
+from core.follow import file_size
 from dashboard import exports
 from dashboard.components.status import error_box
 from dashboard.paths import ROOT, runs_dir
 
 
-def export_card(request: Request) -> None:
-    """Prepare, then download, and the command that does the same."""
-    path, key = exports.place(request), f"export_{request.kind}"
+def export_card(request: Request, pixels: str) -> None:
+    """Prepare, then download, and the command that does the same. pixels: the fingerprint of the request's picture."""
+    path, key = exports.place(request, pixels), f"export_{request.kind}"
     button, bar = st.empty(), st.empty()
     if not path.is_file() and button.button("Prepare", key=key, icon=":material/package_2:"):
         try:
@@ -22,8 +23,8 @@ def export_card(request: Request) -> None:
         bar.empty()
     if path.is_file():
         button.download_button(
-            f"Download {_size(path.stat().st_size)}", path.read_bytes, path.name, key=f"{key}_download", type="primary",
-            icon=":material/download:",
+            f"Download {file_size(path.stat().st_size)}", path.read_bytes, path.name, key=f"{key}_download",
+            type="primary", icon=":material/download:",
         )  # fmt: skip
     st.code(_command(request), language=None, wrap_lines=True)
 
@@ -36,7 +37,3 @@ def _command(request: Request) -> str:
     """As it is typed in the project's folder."""
     folder = runs_dir()
     return request.command(folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder)
-
-
-def _size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"

@@ -90,7 +90,7 @@ def _pictures(images: ImageSet, positions: np.ndarray) -> np.ndarray:
 
 
 def _with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    """The pictures enlarged, with a strip below: from left to right the epochs, green where correct, else red.
+    """The pictures enlarged, with a strip below: from left to right the epochs, green where correct, else orange.
 
     pictures: uint8, N x S x S x 3. correct: bool, N x E. Returns uint8, N x H x W x 3.
     """

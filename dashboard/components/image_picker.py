@@ -5,7 +5,6 @@ from PIL import Image
 
 from core.config import TrainConfig
 from core.data.example import EXAMPLE_LABEL, example_image
-from core.data.uploads import decode_image
 from core.errors import CoreError, DataMissingError, ImageError
 from core.runs.snapshots import MAX_PINNED
 from dashboard import cache, state
@@ -105,7 +104,7 @@ def _decode(files: list[tuple[str, bytes]], advice: str) -> list[Chosen]:
     chosen = []
     for name, data in files:
         try:
-            chosen.append(Chosen(name, decode_image(data, name)))
+            chosen.append(cache.uploaded(name, data))
         except ImageError as error:
             error_box(error)
     return chosen

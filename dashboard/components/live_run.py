@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from core.errors import CoreError
+from core.follow import before_packing
 from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.run import Progress, Run, RunState
@@ -12,6 +13,7 @@ from core.training import jobs
 from dashboard import cache, charts, state
 from dashboard.components.curve_picker import pick_curves
 from dashboard.components.live_chart import live_charts
+from dashboard.components.packed_run import packed_run
 from dashboard.components.status import error_box, progress_line, status_line
 from dashboard.markdown import plain
 from dashboard.paths import data_dir
@@ -31,7 +33,9 @@ def _draw(run: Run, drawn_as: RunState) -> None:
     now = run.state
     if now is not drawn_as or state.has_message():  # left by a button of this fragment, and said by the page
         st.rerun()
-    reader = cache.metrics(run.path)
+    if run.is_packed:
+        packed_run(run)
+    reader = cache.metrics(run)
     reader.poll()
     progress = run.progress
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -78,7 +82,7 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     if run.data.get("synthetic"):
         st.caption(":material/info: Synthetic shapes, drawn by a program: nothing is learnt about photographs.")
     if now is RunState.FAILED:
-        st.error((run.end or {}).get("reason", ""), icon=":material/error:")
+        st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
     if now is RunState.INTERRUPTED:
         st.warning("The process that trained this run ended without a word. Resume goes on from its last checkpoint.")
     if now is RunState.STALLED:
@@ -101,7 +105,8 @@ def _figures(run: Run, progress: Progress, reader: MetricsReader, now: RunState)
         card("Training loss", f"{losses.mean():.3f}" if len(losses) else "–", help=loss_help)
         card("Validation accuracy", f"{accuracies[-1]:.1%}" if epochs else "–", delta=_change(accuracies))
         if tests:
-            test_help = f"Best checkpoint on {tests[-1]['num_images']:,} images that training never saw."
+            images = f"{tests[-1]['num_images']:,} images that training never saw"
+            test_help = f"Best checkpoint{before_packing(run)}, on {images}."
             card("Test accuracy", f"{tests[-1]['accuracy']:.1%}", help=test_help)
         else:
             best = best_accuracy(run)

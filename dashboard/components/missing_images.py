@@ -6,6 +6,7 @@ from core.config import TrainConfig
 from core.data.sources import fetch_images
 from core.errors import CoreError, DataMissingError
 from dashboard.components.status import STAY, error_box
+from dashboard.markdown import plain
 from dashboard.paths import data_dir
 
 
@@ -17,7 +18,7 @@ def missing_images(config: TrainConfig, problem: CoreError, meanwhile: str = "")
     if not isinstance(problem, DataMissingError):
         error_box(problem)
         return
-    st.info(f"{problem} {meanwhile}".rstrip(), icon=":material/photo_library:")
+    st.info(f"{plain(problem)} {meanwhile}".rstrip(), icon=":material/photo_library:")
     if st.button("Download CIFAR-10 now (170 MB)", icon=":material/download:", key="fetch_images"):
         _fetch(config)
 

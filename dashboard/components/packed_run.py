@@ -14,8 +14,8 @@ def packed_run(run: Run) -> None:
     more = f" More about it: `{run.path.parent.name}/{run.path.name}/{card.name}`." if card.is_file() else ""
     st.markdown("#### A trained network to start with")
     st.markdown(
-        f"It was trained on {source_name(run)}, then packed to travel. The curves show that training; the weights "
-        f"are a compact copy of its best.{more}"
+        f"It was trained on {source_name(run)}, then packed to travel. The figures and curves are of that "
+        f"training, before packing; the weights are a compact copy of its best.{more}"
     )
     pages = [("predict", "Let it predict", "image_search"), ("feature_maps", "Look inside it", "grid_view")]
     if snapshot_epochs(run):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.errors import CoreError
+from core.follow import before_packing
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import Run, list_runs
 from dashboard import state
@@ -54,7 +55,7 @@ def about(checkpoint: Checkpoint) -> str:
     origin = "Packed run" if run.is_packed else f"Run {run.state.value}"
     words = [origin, data_name(run), weights]
     if checkpoint.val_accuracy is not None:
-        words.append(f"validation accuracy {checkpoint.val_accuracy:.1%}")
+        words.append(f"validation accuracy {checkpoint.val_accuracy:.1%}{before_packing(run)}")
     return " · ".join(words)
 
 

@@ -9,6 +9,7 @@ from core.errors import CoreError
 from core.follow import summary
 from core.runs.run import Run
 from dashboard import state
+from dashboard.markdown import plain
 
 _COLUMNS: dict[str, Any] = {
     "run_id": "Run",
@@ -29,7 +30,7 @@ def run_table(runs: list[Run]) -> None:
         try:
             row = summary(run)
         except CoreError as error:
-            st.caption(f":material/warning: {error}")
+            st.caption(f":material/warning: {plain(error)}")
         else:
             rows.append(row | {"progress": f"{row['epoch']} of {row['num_epochs']}"})
     st.dataframe(

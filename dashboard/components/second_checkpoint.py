@@ -34,10 +34,10 @@ def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
         which = st.segmented_control("Checkpoint", choices, key=state.CHECKPOINT_B, bind="query-params", required=True)
     try:
         checkpoint = find_checkpoint(run, which or default)
+        st.caption(about(checkpoint))
     except CoreError as error:
         error_box(error)
         return None
-    st.caption(about(checkpoint))
     return checkpoint
 
 

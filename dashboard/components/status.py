@@ -56,4 +56,4 @@ def progress_line(progress: Progress) -> str:
 
 def error_box(error: CoreError) -> None:
     """An error that the user can do something about."""
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(error), icon=":material/error:")

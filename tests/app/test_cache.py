@@ -1,10 +1,12 @@
 """What viewers share: one network a checkpoint, loaded once however many ask for it at the same time."""
 
+import json
 import threading
 
 import pytest
 
 from core.runs.checkpoints import find_checkpoint
+from core.runs.metrics import encode
 from dashboard import cache
 
 VIEWERS = 4
@@ -53,3 +55,19 @@ def test_no_more_than_three_networks_are_kept(trained_run, monkeypatch):
     assert len(loads) == 4
     cache._model("a", checkpoint)
     assert len(loads) == 5, "the oldest gave way"
+
+
+def test_a_run_of_a_deleted_ones_name_is_another_run(write_run):
+    """Its files may get the inodes of the old ones, as on ext4, and be longer."""
+    run = write_run("a")
+    reader = cache.metrics(run)
+    reader.poll()
+    assert len(reader.steps()["step"]) == 5
+    assert cache.metrics(run) is reader, "for all viewers"
+    record = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps(record | {"environment": {"started": 2.0}}))
+    lines = [{"kind": "step", "step": step, "loss": 9.0} for step in range(1, 20)]
+    (run.path / "metrics-0001.jsonl").write_bytes(b"".join(map(encode, lines)))
+    reader = cache.metrics(run)
+    reader.poll()
+    assert set(reader.steps()["loss"]) == {9.0}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.runs.run import Run
+from dashboard.markdown import plain
 
 END = {"state": "finished", "reason": "", "test_accuracy": 0.5}
 SAME_DATA = {"counts": {"train": 10, "val": 2, "test": 6}, "fingerprint": "f", "synthetic": True, "notes": []}
@@ -149,7 +150,7 @@ def test_a_link_opens_the_same_comparison(open_compare, write_run, two_runs, tra
 @pytest.mark.parametrize(
     "address",
     [
-        {"run_b": "../x", "checkpoint_b": "nope", "differ": "nope", "runs": "nope"},
+        {"run_b": "../x", "checkpoint_b": "nope", "differ": "nope", "runs": "**no**"},
         {"run_b": "", "checkpoint_b": "", "differ": "<script>", "runs": "", "channel": "1e9", "scale": "NaN"},
     ],
 )
@@ -160,7 +161,9 @@ def test_an_address_that_names_nothing_falls_back(open_compare, two_runs, addres
     assert at.selectbox(key="run_b").value == "shipped"
     assert len(mosaics(at)) == 3
     if address["run_b"]:
-        assert any("'../x'" in warning.value for warning in at.warning)
+        warnings = " ".join(warning.value for warning in at.warning)
+        assert plain("'../x'") in warnings
+        assert plain("'**no**'") in warnings
 
 
 def test_other_classes_and_other_data_are_said(open_compare, write_run, runs_dir, trained_run, said):

@@ -7,6 +7,8 @@ import pytest
 from dashboard.components.second_checkpoint import _some
 from dashboard.markdown import plain
 
+JOINER = "\u2060"
+
 
 @pytest.mark.parametrize(
     ("name", "escaped"),
@@ -14,7 +16,9 @@ from dashboard.markdown import plain
         ("circle 7", "circle 7"),
         ("a_b*c", r"a\_b\*c"),
         ("$5", r"\$5"),
-        ("[x](http://e.org)", r"\[x\]\(http\://e\.org\)"),
+        ("[x](http://e.org)", r"\[x\]\(http" + JOINER + r"\://e\.org\)"),
+        ("WWW.e.org", f"WWW{JOINER}\\.e\\.org"),
+        ("a@e.org", f"a{JOINER}@e\\.org"),
         (":red[x]", r"\:red\[x\]"),
         ("<5 mm", r"\<5 mm"),
         ("`~|^#\\", r"\`\~\|\^\#" + "\\\\"),
@@ -43,3 +47,18 @@ def test_a_class_and_a_run_of_any_name_are_shown_as_they_are(open_page, trained_
     assert r"my\_\*own\*" in said(at)
     at = open_page(run.path.parent, "train", run="a_b_c")
     assert r"**a\_b\_c**" in said(at)
+
+
+def test_what_a_link_asks_for_is_shown_as_it_is(open_page, trained_run):
+    image = "![](https://evil.example/a.png)"
+    at = open_page(trained_run.path.parent, "compare", run=image, run_b=image)
+    assert not at.exception
+    assert [plain(f"{image!r}, which isn't here") in warning.value for warning in at.warning] == [True, True]
+
+
+def test_what_an_error_quotes_is_shown_as_it_is(open_page, write_run, runs_dir, said):
+    for run_id in ("good", "b_a_d"):
+        run = write_run(run_id, end={"state": "stopped", "reason": ""})
+    (run.path / "config.json").write_text("{}")
+    assert plain("Run 'b_a_d' has no readable config.json") in said(open_page(runs_dir, run="good"))
+    assert plain("Run 'b_a_d' has no readable config.json") in open_page(runs_dir, run="b_a_d").error[0].value

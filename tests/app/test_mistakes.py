@@ -16,6 +16,7 @@ from core.outcomes import Outcomes
 from core.runs.checkpoints import find_checkpoint
 from core.runs.snapshots import Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
 from dashboard import surveys
+from dashboard.markdown import plain
 
 NAMES = ("circle", "cross", "star")
 #  said of circle, cross, star; the six test images are two of each class
@@ -198,7 +199,7 @@ def test_what_was_kept_is_shown_without_the_images(mistakes, run, monkeypatch, s
         at = mistakes(true="star", predicted="cross", image="4")
         assert not at.exception
         assert not at.error
-        assert at.info[0].value.startswith("CIFAR-10 is not on this computer yet")
+        assert at.info[0].value.startswith(plain("CIFAR-10 is not on this computer yet"))
         assert component(at, "confusion")["counts"] == [[1, 1, 0], [1, 1, 0], [0, 1, 1]]
         assert component(at, "mosaic") is None
         assert "enter one of these numbers to see what the network said: 4" in said(at)
@@ -242,7 +243,7 @@ def test_a_download_that_fails_or_is_cancelled_says_so(mistakes, run, monkeypatc
     monkeypatch.setattr("dashboard.components.missing_images.fetch_images", refused)
     at.button(key="fetch_images").click().run()
     assert not at.exception
-    assert at.error[0].value == "CIFAR-10 could not be downloaded: no route."
+    assert at.error[0].value == plain("CIFAR-10 could not be downloaded: no route.")
     assert "Stay on this page" not in said(at)
 
 

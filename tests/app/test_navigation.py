@@ -83,6 +83,21 @@ def test_a_run_whose_settings_are_damaged_is_said_in_a_sentence(open_page, write
     assert "'bad'" in at.error[0].value
 
 
+@pytest.mark.parametrize("page", ["train", "compare", "time_machine"])
+def test_a_run_of_another_version_beside_a_good_one_takes_no_page_down(
+    open_page, write_run, runs_dir, trained_run, said, page
+):
+    """It is the second newest, so Compare's B by default; packed as well, it is introduced on Train."""
+    bad = write_run("bad", end={"state": "finished", "reason": ""}, weights_of=trained_run)
+    (bad.path / "config.json").write_text('{"config": {"colour": 1}, "packed": {}}')
+    write_run("good", end={"state": "finished", "reason": ""}, weights_of=trained_run)
+    at = open_page(runs_dir, page)
+    assert not at.exception
+    assert ("The config.json of run 'bad'" in said(at).replace("\\", "")) == (page in ("train", "compare"))
+    at = open_page(runs_dir, page, run="bad")
+    assert not at.exception
+
+
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize(
     "address",

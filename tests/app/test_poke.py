@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from core.inspection.ablation import parse_channels
+from dashboard.markdown import plain
 
 CLASSES = {"circle", "cross", "star"}
 
@@ -19,10 +20,10 @@ def poke(open_page, trained_run):
 def bars(at):
     """Probabilities by class, before and now."""
     traces = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
-    return {trace["name"]: dict(zip(map(plain, trace["y"]), numbers(trace["x"]), strict=True)) for trace in traces}
+    return {trace["name"]: dict(zip(map(unmarked, trace["y"]), numbers(trace["x"]), strict=True)) for trace in traces}
 
 
-def plain(name):
+def unmarked(name):
     return name.removeprefix("<b>").removesuffix("</b> (true)")
 
 
@@ -67,7 +68,7 @@ def test_channels_of_the_address_are_off_and_move_the_probabilities(poke):
 def test_what_is_no_list_of_channels_is_said_and_nothing_is_off(poke, text, sentence):
     at = poke(layer="conv1", off=text)
     assert not at.exception
-    assert [error.value for error in at.error] == [sentence]
+    assert [error.value for error in at.error] == [plain(sentence)]
     assert bars(at)["now"] == bars(at)["before"]
 
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from core.data.sources import load_test_images
+from dashboard import cache
 from dashboard.markdown import plain
 
 CLASSES = ("circle", "cross", "star")
@@ -104,6 +105,26 @@ def test_an_uploaded_picture_is_judged(uploading, kind):
     assert at.image[0].captions == [plain(f"mine.{kind.lower()}")]
 
 
+def test_an_upload_is_decoded_and_judged_once(uploading, monkeypatch):
+    calls = []
+
+    def counted(name):
+        original = getattr(cache, name)
+        monkeypatch.setattr(cache, name, lambda *given: calls.append(name) or original(*given))
+
+    for name in ("decode_image", "predict"):
+        counted(name)
+    at = uploading
+    at.file_uploader(key="uploads").upload("once.png", picture(size=(41, 31))).run()
+    assert not at.exception
+    first = verdict(at)
+    at.run()
+    at.switch_page("app_pages/why.py").run()
+    assert not at.exception
+    assert calls == ["decode_image", "predict"]
+    assert verdict(at.switch_page("app_pages/predict.py").run()) == first
+
+
 def test_several_pictures_give_a_table(uploading):
     files = [(f"{side}.png", picture(size=(side, 40)), "image/png") for side in (30, 60, 90)]
     at = uploading
@@ -141,7 +162,7 @@ def test_a_broken_file_among_others_leaves_the_others(uploading):
     at = uploading
     at.file_uploader(key="uploads").set_value(files).run()
     assert not at.exception
-    assert "b.png" in at.error[0].value
+    assert plain("b.png") in at.error[0].value
     assert at.dataframe[0].value["file"].tolist() == ["a.png", "c.png"]
 
 
@@ -180,7 +201,7 @@ def test_where_the_test_images_are_gone_it_says_so_and_uploads_still_work(
     at = open_page(runs_dir, "predict")
     assert not at.exception
     assert len(at.error) == 1
-    assert str(tmp_path / "gone") in at.error[0].value
+    assert plain(tmp_path / "gone") in at.error[0].value
     at.segmented_control(key="from").set_value("Upload").run()
     at.file_uploader(key="uploads").upload("mine.png", picture()).run()
     assert not at.exception

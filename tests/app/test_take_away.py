@@ -1,13 +1,16 @@
 """The Take it away page: a card an export, prepared when asked for, with the command that does the same."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.export.request import CHOICES
+from core.export.request import CHOICES, Request
+from core.runs.checkpoints import find_checkpoint
 from core.runs.snapshots import read_pinned
 from dashboard import exports
+from dashboard.markdown import plain
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +72,30 @@ def test_a_choice_of_a_card_is_another_file(cards):
     assert "--layer" not in commands(at)["npz"]
 
 
+def test_another_picture_is_another_file_only_of_what_shows_it(cards):
+    at = cards()
+    for kind in ("csv", "npz"):
+        at.button(key=f"export_{kind}").click().run()
+    at.number_input(key="image").set_value(3).run()
+    assert not at.exception
+    assert set(downloads(at)) == {"csv"}
+
+
+def test_a_file_lies_where_its_run_and_what_it_shows_say(trained_run, write_run):
+    request = Request("png", trained_run, find_checkpoint(trained_run), picture_name="a")
+    moved = {
+        kind for kind in CHOICES
+        if exports.place(replace(request, kind=kind), "1")
+        != exports.place(replace(request, kind=kind, picture_name="b"), "2")
+    }  # fmt: skip
+    assert moved == {"png", "npz", "report"}
+    assert exports.place(replace(request, filters=True), "1") == exports.place(replace(request, filters=True), "2")
+    run = write_run("a", end={"state": "stopped", "reason": ""})
+    before = exports.place(Request("csv", run), "")
+    (run.path / "config.json").write_text((run.path / "config.json").read_text().replace("a CPU", "another"))
+    assert exports.place(Request("csv", run), "") != before, "a new run of a deleted one's name"
+
+
 def test_a_fixed_scale_and_an_upload_are_in_the_command(cards):
     at = cards()
     at.segmented_control(key="scale").set_value("fixed").run()
@@ -87,7 +114,7 @@ def test_what_cannot_be_made_is_said_on_its_card(open_page, write_run, runs_dir,
     assert "animation" not in commands(at)
     at.button(key="export_csv").click().run()
     assert not at.exception
-    assert at.error[0].value == "Run 'young' has logged no epochs yet; try again a little later."
+    assert at.error[0].value == plain("Run 'young' has logged no epochs yet; try again a little later.")
     assert downloads(at) == {}
 
 
@@ -105,7 +132,7 @@ def test_damaged_snapshots_cost_one_card_only(open_page, write_run, runs_dir, tr
     (folder / "epoch-0000.npz").symlink_to(trained_run.path / "snapshots" / "epoch-0000.npz")
     at = open_page(runs_dir, "take_away")
     assert not at.exception
-    assert ["pinned.npz" in error.value for error in at.error] == [True]
+    assert [plain("pinned.npz") in error.value for error in at.error] == [True]
     assert set(commands(at)) == set(CHOICES) - {"animation"}
 
 

@@ -3,6 +3,7 @@
 import http.client
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
@@ -35,6 +36,10 @@ def test_it_starts_from_another_folder_and_serves_only_this_machine(serve, windo
         page.get_by_role("menuitem" if section else "link", name=title).first.click()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
     expect(page.locator(".st-key-status")).to_contain_text("Finished")
+    image = "![](https://evil.org/a.png) www.evil.org"
+    page = tabs.open(f"{server.url}/predict?{urlencode({'run': image})}")
+    expect(page.get_by_test_id("stAlert")).to_contain_text(re.sub("(?=:|[.]evil)", "\u2060", image))
+    assert page.locator("[src*=evil], [href*=evil]").count() == 0
     assert tabs.hosts == {"127.0.0.1"}
 
     answers = {}

@@ -206,6 +206,14 @@ def test_a_damaged_run_does_not_hide_the_others(runs_dir: Path, capsys: pytest.C
     assert rows == {"whole": None, "cut": None}
 
 
+def test_the_accuracy_of_a_packed_run_is_that_before_packing(
+    trained_run: Run, packed_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run, is_said in ((trained_run, False), (packed_run, True)):
+        assert main(["runs", "--runs-dir", str(run.path.parent)]) == 0
+        assert ("before packing" in " ".join(capsys.readouterr().out.split())) == is_said
+
+
 def test_predict_prints_what_core_predicts(
     trained: list[str], trained_run: Run, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -181,10 +181,12 @@ def test_layers_and_channels_that_are_not_there_are_refused(model: AlexNet, imag
     halfway = go_halfway(model, images, "conv5")
     for call in (
         lambda: predict_without(model, PICTURE, {"conv1": (96,)}),
+        lambda: predict_without(model, PICTURE, {"conv1": (-1,)}),
         lambda: predict_without(model, PICTURE, {"fc6": (0,)}),
         lambda: single_ablations(model, PICTURE, "relu1"),
         lambda: go_halfway(model, images, "conv6"),
         lambda: accuracy_without(model, halfway, (256,)),
+        lambda: accuracy_without(model, halfway, (-1,)),
     ):
         with pytest.raises(InspectionError):
             call()

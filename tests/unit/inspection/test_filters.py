@@ -35,7 +35,7 @@ def test_a_picture_of_weights_does_not_reach_into_the_network(model: AlexNet) ->
 
 @pytest.mark.parametrize("channel", [-1, 96, 10**9])
 def test_a_channel_that_is_not_there_is_refused_with_the_limits(model: AlexNet, channel: int) -> None:
-    with pytest.raises(InspectionError, match=f"conv1 has channels 0 to 95, got {channel}"):
+    with pytest.raises(InspectionError, match=f"conv1 has no channel {channel}: its channels are 0 to 95"):
         filter_weights(model, "conv1", channel)
 
 

@@ -120,10 +120,10 @@ def test_networks_of_other_training_images(size: int) -> None:
 @pytest.mark.parametrize(
     ("goal", "sentence"),
     [
-        (Channel("conv1", 96), "conv1 has no channel 96: choose 0 to 95."),
+        (Channel("conv1", 96), "conv1 has no channel 96: its channels are 0 to 95."),
         (Channel("conv1", -1), "conv1 has no channel -1"),
         (Channel("fc6", 0), "There is no convolution layer 'fc6'"),
-        (Class(10), "The network has no class 10: choose 0 to 9."),
+        (Class(10), "The network has no class 10: its classes are 0 to 9."),
     ],
 )
 def test_a_goal_that_is_not_there_is_refused(model: AlexNet, goal: Goal, sentence: str) -> None:

@@ -207,8 +207,8 @@ def test_the_strongest_unit_is_the_maps_maximum(traces: list[Activations]) -> No
     [
         (("conv6", 0, 0, 0), "no convolution layer 'conv6': choose one of conv1, conv2"),
         (("pool1", 0, 0, 0), "no convolution layer 'pool1'"),
-        (("conv1", 96, 0, 0), "conv1 has channels 0 to 95, got 96"),
-        (("conv1", -1, 0, 0), "conv1 has channels 0 to 95, got -1"),
+        (("conv1", 96, 0, 0), "conv1 has no channel 96: its channels are 0 to 95"),
+        (("conv1", -1, 0, 0), "conv1 has no channel -1"),
         (("conv2", 0, 27, 0), r"conv2 has rows and columns 0 to 26, got \(27, 0\)"),
         (("conv2", 0, 0, -1), r"conv2 has rows and columns 0 to 26, got \(0, -1\)"),
     ],
@@ -221,7 +221,7 @@ def test_what_is_not_there_is_refused(
 
 
 def test_a_channel_beyond_the_layer_has_no_strongest_unit(traces: list[Activations]) -> None:
-    with pytest.raises(InspectionError, match="conv1 has channels 0 to 95, got 96"):
+    with pytest.raises(InspectionError, match="conv1 has no channel 96: its channels are 0 to 95"):
         strongest_unit(traces[0], "conv1", 96)
     with pytest.raises(InspectionError, match="no convolution layer 'fc6'"):
         strongest_unit(traces[0], "fc6", 0)
