@@ -19,6 +19,7 @@ from core.arguments import (
     add_evaluate_flags,
     add_features_flags,
     add_predict_flags,
+    say_doubt,
     with_images,
 )
 from core.bench import command as bench
@@ -63,6 +64,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     with on_terminal() as progress:
         images = _images(config, options.split, progress)
         require_classes(images, model.class_names)
+        if options.split == "test":
+            say_doubt(images, run, options)
         count = len(images)
         result = evaluate(
             model, images, views=options.views,

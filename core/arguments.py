@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import NoReturn, get_args
 
 from core.config import TrainConfig, make_config
 from core.data.cifar10 import is_here
+from core.data.images import ImageSet, doubt_about
 from core.evaluation import Views
 from core.inspection.feature_maps import STAGES
 from core.model.alexnet import CONV_LAYERS
+from core.runs.run import Run
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,6 +39,13 @@ def with_images(config: TrainConfig, options: argparse.Namespace) -> TrainConfig
         return config
     source = "cifar10" if config.data_source == "cifar10" and is_here(options.data_dir) else "folder"
     return make_config(**config.to_json() | {"data_source": source, "data_dir": options.data_dir})
+
+
+def say_doubt(images: ImageSet, run: Run, options: argparse.Namespace) -> None:
+    """On stderr, where `images`, which the run itself names, are no longer the test images of its training."""
+    doubt = "" if options.data_dir else doubt_about(images.fingerprint(), run.data)
+    if doubt:
+        print(doubt, file=sys.stderr)
 
 
 def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import json
 
 from rich.console import Console
 
-from core.arguments import add_checkpoint_flags, add_images_flag, with_images
+from core.arguments import add_checkpoint_flags, add_images_flag, say_doubt, with_images
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
@@ -45,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     config = with_images(taken.config, options)
     with on_terminal() as progress:
         images = load_test_images(config, data_dir=data_dir(), progress=progress)
+        say_doubt(images, taken, options)
         outcomes, atlas = survey(checkpoint, images, progress)
     dead = sum(int(layer.dead.sum()) for layer in atlas.layers.values())
     folder = checkpoint.derived(ATLAS_FILE).parent

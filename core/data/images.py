@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -124,3 +125,13 @@ def require_classes(images: ImageSet, known: tuple[str, ...]) -> None:
             f"The images have the classes {', '.join(images.class_names)}, the network knows {', '.join(known)}: "
             "choose images of the data that it was trained on."
         )
+
+
+def doubt_about(test_fingerprint: str, data: Mapping[str, object]) -> str:
+    """Why test images of that fingerprint may not be new to a network, a sentence; "" where nothing is against it.
+
+    data: what its run recorded of the images that it was trained and tested on (data.json).
+    """
+    if data.get("test_fingerprint", test_fingerprint) == test_fingerprint:
+        return ""
+    return "The test images have changed since the run began: the network may have been trained on some of them."

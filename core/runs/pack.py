@@ -116,7 +116,9 @@ def _write_record(run: Run, config: TrainConfig, packed: dict[str, object], fold
     """All but the weights. What was said of this machine's files (notes, reasons) stays here."""
     content = {"config": config.to_json(), "environment": run.environment, "packed": packed}
     write_json(folder / "config.json", content)
-    write_json(folder / "data.json", run.data | {"notes": []})
+    # Others may have the data set in another copy, whose test images are no less new to the network.
+    data = {name: value for name, value in run.data.items() if name != "test_fingerprint"}
+    write_json(folder / "data.json", data | {"notes": []})
     with replacing(folder / "metrics-0001.jsonl") as temporary:
         temporary.write_bytes(_metrics(run))
     # Another machine's pace must not be taken for this one's.

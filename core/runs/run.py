@@ -120,7 +120,7 @@ class Run:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The data set as loaded: counts, class_names, fingerprint, synthetic, notes. Empty until then."""
+        """The data set as loaded: counts, class_names, fingerprints, synthetic, notes. Empty until then."""
         return read_json(self.path / "data.json") or {}
 
     @property

@@ -285,13 +285,31 @@ def test_evaluate_gives_the_numbers_of_the_training(
     found = {}
     for split in ("test", "val"):
         assert main(["evaluate", *trained, "--split", split, "--json"]) == 0
-        found[split] = json.loads(capsys.readouterr().out)
+        told = capsys.readouterr()
+        found[split] = json.loads(told.out)
+        assert told.err == ""
         assert (found[split]["num_images"], found[split]["split"]) == (6, split)
         assert np.array(found[split]["confusion"]).sum() == 6
     assert found["test"]["accuracy"] == pytest.approx(summary["test_accuracy"])
     assert found["val"]["accuracy"] == pytest.approx(summary["val_accuracy"])
     assert main(["evaluate", *trained]) == 0
     assert "circle" in capsys.readouterr().out
+
+
+def test_changed_test_images_are_judged_with_a_word_of_doubt(
+    trained_run: Run, runs_dir: Path, image_tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = create_run(runs_dir, trained_run.config, {}, "mine")
+    (run.path / "checkpoints").symlink_to(trained_run.path / "checkpoints")
+    shutil.copy(trained_run.path / "best.json", run.path)
+    (run.path / "data.json").write_text(json.dumps(trained_run.data | {"test_fingerprint": "0" * 16}))
+    flags = ["evaluate", "--runs-dir", str(runs_dir), "--run-id", "mine", "--json"]
+    assert main(flags) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["num_images"] == 6
+    assert told.err.startswith("The test images have changed since the run began")
+    assert main([*flags, "--data-dir", str(image_tree)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_evaluate_takes_another_folder_of_the_same_classes(

@@ -143,6 +143,10 @@ def test_it_is_small_and_holds_no_pickle(packed_run: Run) -> None:
     assert sum(path.stat().st_size for path in files.values()) < 9_500_000
 
 
+def test_it_knows_no_test_images_as_others_have_other_copies(packed_run: Run, trained_run: Run) -> None:
+    assert set(trained_run.data) - set(packed_run.data) == {"test_fingerprint"}
+
+
 def test_no_path_of_the_machine_is_in_any_file(packed_run: Run, trained_run: Run, image_tree: Path) -> None:
     assert str(image_tree) in (trained_run.path / "config.json").read_text()
     for path in packed_run.path.rglob("*.*"):
