@@ -16,12 +16,13 @@ from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.runs.snapshots import is_kept
-from core.training.device import device_name, pick_device, pick_precision, precision_name
+from core.training.device import device_name, out_of_memory, pick_device, pick_precision, precision_name
 from core.training.progressive import step_cost, work
-from core.training.state import RECENT, fresh
+from core.training.state import RECENT, TrainingState, fresh
 from core.training.step import training_step
 
 _PROBE_BATCH = 32  # fewer would blame the images for what an update of the weights costs
+_TRIES = 3
 _EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, two moments of Adam
 _SNAPSHOT_BYTES = 5_400_000  # of eight pinned images, nearly all of it their feature maps
@@ -68,21 +69,28 @@ def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
 
 
 def measure_speed(config: TrainConfig) -> Speed:
-    """Time a few real training steps of `config` on random images; a few seconds on an idle CPU."""
+    """Time a few real training steps of `config` on random images; a few seconds on an idle CPU.
+
+    Raises ConfigError where the device isn't there, or a step doesn't fit into its memory.
+    """
     config = config.model_copy(update={"progressive": False})
     device = pick_device(config)
     batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size
     pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
-    state = fresh(config, images, device)
-
-    def seconds() -> float:
-        began = time.perf_counter()
-        training_step(config, state, pixels.to(device), images.labels.to(device), 1e-6).tolist()  # waits for the device
-        return time.perf_counter() - began
-
-    fastest = min(seconds() for _ in range(3))
+    try:
+        state = fresh(config, images, device)
+        fastest = min(_step_seconds(config, state, images) for _ in range(_TRIES))
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(config) from error
     return Speed(device_name(device), precision_name(state.precision), batch / fastest)
+
+
+def _step_seconds(config: TrainConfig, state: TrainingState, images: ImageSet) -> float:
+    began = time.perf_counter()
+    batch = images.images.to(state.device), images.labels.to(state.device)
+    training_step(config, state, *batch, 1e-6).tolist()  # waits for the device
+    return time.perf_counter() - began
 
 
 def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:

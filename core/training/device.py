@@ -27,6 +27,12 @@ def pick_device(config: TrainConfig) -> torch.device:
     return torch.device("cuda" if has_cuda and config.device != "cpu" else "cpu")
 
 
+def out_of_memory(config: TrainConfig) -> ConfigError:
+    """What to say where a step of `config` doesn't fit into the GPU's memory."""
+    size = config.batch_size
+    return ConfigError(f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}.")
+
+
 def device_name(device: torch.device) -> str:
     """What to call it on a page."""
     if device.type == "cuda":

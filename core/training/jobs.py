@@ -17,7 +17,14 @@ from core.config import TrainConfig
 from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
-from core.training.device import device_name, pick_device, pick_precision, precision_name, release_memory
+from core.training.device import (
+    device_name,
+    out_of_memory,
+    pick_device,
+    pick_precision,
+    precision_name,
+    release_memory,
+)
 from core.training.distributed import SilentWriter, current, report_failure, reported_failure
 from core.training.loop import train
 
@@ -135,8 +142,7 @@ def _readable(error: Exception, run: Run, log: str) -> str:
     if isinstance(error, CoreError):
         return str(error)
     if isinstance(error, torch.OutOfMemoryError):
-        size = run.config.batch_size
-        return f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}."
+        return str(out_of_memory(run.config))
     if isinstance(error, OSError | SafetensorError):
         cause = getattr(error, "strerror", None) or error
         return f"The run could not be written or read: {cause}. Free some space, then resume."

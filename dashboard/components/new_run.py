@@ -20,6 +20,7 @@ from core.follow import duration
 from core.runs.run import list_runs
 from core.training import jobs
 from core.training.cost import estimate
+from core.training.device import pick_device
 from dashboard import cache, state
 from dashboard.components.status import error_box
 from dashboard.markdown import plain
@@ -36,6 +37,7 @@ def new_run() -> None:
     try:
         config = _config()
         if config is not None:
+            pick_device(config)  # refuses one that isn't here
             _cost(config, cache.counts(config))
     except CoreError as error:
         config = None
@@ -95,8 +97,12 @@ def _chosen() -> TrainConfig:
 
 @st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait
 def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
-    """How large the run will be."""
-    speed = cache.speed(config, list_runs(runs_dir()))
+    """How large the run will be. Says itself what goes wrong: a fragment's errors don't reach who called it."""
+    try:
+        speed = cache.speed(config, list_runs(runs_dir()))
+    except CoreError as error:
+        error_box(error)
+        return
     cost = estimate(config, speed, counts)
     st.caption(
         f"{counts['train']:,} training images · {cost.parameters:,} parameters · about **{duration(cost.seconds)}** on "

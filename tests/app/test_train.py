@@ -5,6 +5,7 @@ import time
 import pytest
 
 from core.config import preset_values
+from core.errors import ConfigError
 from core.runs.run import RunState, list_runs
 from core.training import jobs
 from dashboard.markdown import plain
@@ -53,6 +54,25 @@ def test_the_form_says_which_setting_is_out_of_its_limits(open_page, runs_dir):
     fill_in(at, val_fraction=0.1)
     assert not at.error
     assert not at.button(key="start").disabled
+
+
+def test_a_device_that_is_not_here_is_said_and_nothing_can_be_started(open_page, runs_dir, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    at = open_page(runs_dir)
+    at.selectbox(key="new_device_smoke").set_value("cuda").run()
+    assert not at.exception
+    assert ["cuda was asked for" in error.value for error in at.error] == [True]
+    assert at.button(key="start").disabled
+
+
+def test_what_goes_wrong_while_the_machine_is_timed_is_said(open_page, runs_dir, monkeypatch):
+    def fail(*_):
+        raise ConfigError("Out of GPU memory at batch_size 16; try 8.")
+
+    monkeypatch.setattr("dashboard.cache.speed", fail)
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert [error.value for error in at.error] == ["Out of GPU memory at batch_size 16; try 8."]
 
 
 def test_a_folder_is_named_before_it_can_be_trained_on(open_page, runs_dir, image_tree, said):

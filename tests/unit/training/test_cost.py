@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core.config import make_config
+from core.errors import ConfigError
 from core.runs.run import Run, create_run
 from core.runs.writer import RunWriter
 from core.training.cost import Speed, estimate, known_speed, measure_speed
@@ -94,3 +95,12 @@ def test_a_measurement_trains_for_real_and_says_on_what() -> None:
     speed = measure_speed(make_config(device="cpu", precision="float32"))
     assert (speed.device, speed.precision) == (device_name(CPU), "float32")
     assert 1 < speed.images_per_second < 10_000
+
+
+def test_a_step_that_does_not_fit_into_the_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA")
+
+    monkeypatch.setattr("core.training.cost.training_step", fail)
+    with pytest.raises(ConfigError, match="Out of GPU memory at batch_size 16; try 8"):
+        measure_speed(make_config(device="cpu", precision="float32"))
