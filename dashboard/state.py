@@ -65,9 +65,12 @@ DREAM = "dream"
 MOSAICS = ("mosaic_a", "mosaic_b", "mosaic_difference")
 
 
-def setting(name: str, preset: str) -> str:
-    """The key of one field of the new-run form; a preset's own, so that choosing another shows its values."""
-    return f"new_{name}_{preset}"
+def setting(name: str, preset: str, data: str) -> str:
+    """The key of one field of the new-run form; a preset's own, so that choosing another shows its values.
+
+    Pins are also the data set's own: they are numbers of its test images.
+    """
+    return f"new_{name}_{preset}" + (f"_{data}" if name == "pinned_images" else "")
 
 
 def edit(name: str) -> str:
@@ -134,16 +137,17 @@ def selected_run() -> str | None:
     return value if isinstance(value, str) else None
 
 
-def pins() -> tuple[int, ...]:
-    """The test images whose maps the next run is to keep, as chosen on other pages."""
-    numbers: tuple[int, ...] = st.session_state.get(PINS, ())
+def pins(data: str) -> tuple[int, ...]:
+    """The test images of a data set whose maps the next run on it is to keep, as chosen on other pages."""
+    numbers: tuple[int, ...] = st.session_state.get(PINS, {}).get(data, ())
     return numbers
 
 
-def turn_pin(number: int, most: int) -> None:
+def turn_pin(data: str, number: int, most: int) -> None:
     """Pin this test image or let go of it; of more than `most` the first gives way."""
-    kept = tuple(pin for pin in pins() if pin != number)
-    st.session_state[PINS] = kept if number in pins() else (*kept, number)[-most:]
+    kept = tuple(pin for pin in pins(data) if pin != number)
+    now = kept if number in pins(data) else (*kept, number)[-most:]
+    st.session_state[PINS] = st.session_state.get(PINS, {}) | {data: now}
 
 
 def close_form() -> None:

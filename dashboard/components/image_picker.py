@@ -81,10 +81,11 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
         "Random", icon=":material/shuffle:", on_click=state.random_image, args=(indices,), key="random_image",
         disabled=not indices, help=None if indices else f"The test set has no image of {plain(name)}.",
     )  # fmt: skip
-    is_pinned = index in state.pins()
+    data = config.data_key
     st.button(
-        "Unpin" if is_pinned else "Pin", icon=":material/push_pin:", on_click=state.turn_pin, args=(index, MAX_PINNED),
-        key="pin", help="The next run that you start keeps the feature maps of this image at each of its epochs.",
+        "Unpin" if index in state.pins(data) else "Pin", icon=":material/push_pin:", key="pin",
+        on_click=state.turn_pin, args=(data, index, MAX_PINNED),
+        help="The next run that you start on these images keeps the feature maps of this one at each of its epochs.",
     )  # fmt: skip
     title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
     return [Chosen(title, Image.fromarray(images.image(int(index))), images.label(int(index)), int(index))]

@@ -21,6 +21,7 @@ from core.runs.run import list_runs
 from core.training import jobs
 from core.training.cost import estimate
 from core.training.device import pick_device
+from core.training.snapshots import check_pinned
 from dashboard import cache, state
 from dashboard.components.status import error_box
 from dashboard.markdown import plain
@@ -38,7 +39,9 @@ def new_run() -> None:
         config = _config()
         if config is not None:
             pick_device(config)  # refuses one that isn't here
-            _cost(config, cache.counts(config))
+            counts = cache.counts(config)
+            check_pinned(config, counts["test"])
+            _cost(config, counts)
     except CoreError as error:
         config = None
         error_box(error)
@@ -79,7 +82,7 @@ def _config() -> TrainConfig | None:
             help="One folder per class, or train/<class> and test/<class>. At least two classes.",
         )  # fmt: skip
     with st.expander("All settings", icon=":material/tune:"):
-        _settings(preset)
+        _settings(preset, _data_key())
     if source == "folder" and not folder:
         st.info("Name the folder that holds one folder of images per class.", icon=":material/folder_open:")
         return None
@@ -89,10 +92,23 @@ def _config() -> TrainConfig | None:
 def _chosen() -> TrainConfig:
     """The form as it is at this moment; a click must not start what an earlier drawing of it said."""
     state_of = st.session_state
-    preset, folder = state_of["preset"], state_of.get("folder") if state_of["source"] == "folder" else None
-    keys = {name: state.setting(name, preset) for name in TrainConfig.model_fields}
+    preset, data = state_of["preset"], _data_key()
+    keys = {name: state.setting(name, preset, data) for name in TrainConfig.model_fields}
     values = {name: state_of[key] for name, key in keys.items() if key in state_of}
-    return make_config(preset=preset, data_source=state_of["source"], data_dir=folder or None, **values)
+    return make_config(preset=preset, **_data(), **values)
+
+
+def _data() -> dict[str, Any]:
+    """The images that the widgets name, as fields of TrainConfig."""
+    source = st.session_state["source"]
+    folder = st.session_state.get("folder") if source == "folder" else None
+    return {"data_source": source, "data_dir": folder or None}
+
+
+def _data_key() -> str:
+    """TrainConfig.data_key of these; "" while a folder is still to be named. Raises ConfigError."""
+    data = _data()
+    return "" if data["data_source"] == "folder" and not data["data_dir"] else make_config(**data).data_key
 
 
 @st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait
@@ -111,13 +127,13 @@ def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
     )
 
 
-def _settings(preset: Preset) -> None:
+def _settings(preset: Preset, data: str) -> None:
     """A widget for each further field, three to a row."""
-    defaults = TrainConfig(**{**preset_values(preset), "data_source": "shapes"})
+    defaults = TrainConfig(**preset_values(preset), data_source="shapes", pinned_images=state.pins(data))
     with st.grid(3, min_column_width=200):
         for name in TrainConfig.model_fields:
             if name not in _MAIN_FIELDS:
-                _widget(name, getattr(defaults, name), state.setting(name, preset))
+                _widget(name, getattr(defaults, name), state.setting(name, preset, data))
 
 
 def _widget(name: str, default: Any, key: str) -> Any:
@@ -129,8 +145,7 @@ def _widget(name: str, default: Any, key: str) -> Any:
     if annotation is bool:
         return st.toggle(label, default, key=key, help=text)
     if get_origin(annotation) is tuple:
-        numbers = ", ".join(map(str, state.pins() or default))
-        return st.text_input(label, numbers, key=key, help=text, placeholder="one of each class")
+        return st.text_input(label, ", ".join(map(str, default)), key=key, help=text, placeholder="one of each class")
     low, high = field_limits(name)
     if annotation is float:
         return st.number_input(label, low, high, float(default), format="%g", step=None, key=key, help=text)

@@ -65,6 +65,26 @@ def test_a_device_that_is_not_here_is_said_and_nothing_can_be_started(open_page,
     assert at.button(key="start").disabled
 
 
+def test_pins_are_for_runs_on_the_images_they_were_chosen_from(open_page, trained_run, runs_dir):
+    at = open_page(trained_run.path.parent, "feature_maps", image="4")
+    at.button(key="pin").click().run()
+    assert at.button(key="pin").label == "Unpin"
+    at.session_state["new_run"] = True
+    at.switch_page("app_pages/train.py").run()
+    assert not at.exception
+    assert at.text_input(key="new_pinned_images_smoke_shapes").value == ""
+    at.segmented_control(key="source").set_value("folder").run()
+    folder = str(trained_run.config.data_dir)
+    at.text_input(key="folder").set_value(folder).run()
+    assert not at.exception
+    pinned = at.text_input(key=f"new_pinned_images_smoke_{folder}")
+    assert pinned.value == "4"
+    assert not at.button(key="start").disabled
+    pinned.set_value("photo, 6").run()
+    assert [error.value for error in at.error] == ["pinned_images: there is no test image 6; the test set has 0 to 5."]
+    assert at.button(key="start").disabled
+
+
 def test_what_goes_wrong_while_the_machine_is_timed_is_said(open_page, runs_dir, monkeypatch):
     def fail(*_):
         raise ConfigError("Out of GPU memory at batch_size 16; try 8.")
