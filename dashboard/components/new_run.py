@@ -149,15 +149,9 @@ def _widget(name: str, default: Any, key: str) -> Any:
     low, high = field_limits(name)
     if annotation is float:
         return st.number_input(label, low, high, float(default), format="%g", step=None, key=key, help=text)
-    optional = get_origin(annotation) in (Union, types.UnionType)
     least, greatest = (None if limit is None else int(limit) for limit in (low, high))
-    return st.number_input(
-        label,
-        least,
-        greatest,
-        default,
-        step=1,
-        key=key,
-        help=text,
-        placeholder="all" if optional else None,
-    )
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return st.number_input(label, least, greatest, default, step=1, key=key, help=text)
+    if key not in st.session_state:  # as the widget's own default, it would come back whenever the field is emptied
+        st.session_state[key] = default
+    return st.number_input(label, least, greatest, None, step=1, key=key, help=text, placeholder="all")

@@ -46,6 +46,15 @@ def test_each_preset_brings_its_own_settings(open_page, runs_dir, said):
     assert "5,760 training images" in said(at), "the shapes are fewer than the preset asks for"
 
 
+def test_a_limit_that_is_emptied_means_all(open_page, runs_dir, said):
+    at = fill_in(open_page(runs_dir), train_limit=None)
+    assert not at.exception
+    assert at.number_input(key="new_train_limit_smoke").value is None
+    assert at.number_input(key="new_val_limit_smoke").value == 200
+    assert "5,400 training images" in said(at)
+    assert at.run().number_input(key="new_train_limit_smoke").value is None
+
+
 def test_the_form_says_which_setting_is_out_of_its_limits(open_page, runs_dir):
     at = fill_in(open_page(runs_dir), val_fraction=0.0)
     assert not at.exception
