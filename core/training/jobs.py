@@ -29,6 +29,7 @@ from core.training.distributed import SilentWriter, current, report_failure, rep
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
+_TIDY_SECONDS = 10.0  # from a run's last word to the end of its thread; an instant, but for a disk that is slow to sync
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 _run: Run | None = None
@@ -78,12 +79,14 @@ def assist(runs_dir: Path, *, data_dir: Path) -> None:
 
 
 def active() -> Run | None:
-    """The run that trains in this process now."""
-    return _run if _thread is not None and _thread.is_alive() else None
+    """The run that trains in this process now; not one that has ended, though its thread may still tidy up."""
+    if _thread is None or not _thread.is_alive() or (_run is not None and _run.end is not None):
+        return None
+    return _run
 
 
 def wait(timeout: float | None = None) -> bool:
-    """Wait for the background thread; True once it has ended."""
+    """Wait for the background thread; True once it has ended and let go of its run."""
     if _thread is None:
         return True
     _thread.join(timeout)
@@ -101,6 +104,8 @@ def _refuse_second() -> None:
     running = active()
     if running is not None:
         raise RunLockedError(f"Run {running.id!r} is already training here; stop it before starting another.")
+    if not wait(_TIDY_SECONDS):
+        raise RunLockedError("The run that has just ended is still being written to disk; try again in a moment.")
 
 
 def _launch(run: Run, data_dir: Path) -> None:
@@ -167,4 +172,4 @@ def _shut_down() -> None:
     run = active()
     if run is not None:
         run.request_stop()
-        wait(_SHUTDOWN_SECONDS)
+    wait(_SHUTDOWN_SECONDS)
