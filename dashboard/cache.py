@@ -1,5 +1,6 @@
 """What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from core.prediction import Prediction, network_input, predict
 from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint, open_model
 from core.runs.metrics import MetricsReader
-from core.runs.run import Run
+from core.runs.run import list_runs
 from core.training.cost import Speed, known_speed, measure_speed
 from dashboard.images import Chosen
-from dashboard.paths import data_dir
+from dashboard.paths import data_dir, runs_dir
+
+_timing = threading.Lock()  # two measurements at a time would each find half a machine
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -190,12 +193,24 @@ def _counts(settings: str, _config: TrainConfig) -> dict[str, int]:  # noqa: ARG
     return count_images(_config)
 
 
-def speed(config: TrainConfig, runs: list[Run]) -> Speed:
-    """How fast this machine trains: as its latest run did, else measured once."""
-    decisive = config.device, config.precision, config.batch_size, config.optimizer
-    return known_speed(config, runs) or _measured_speed(decisive, config)
+def speed(config: TrainConfig) -> Speed | None:
+    """How fast this machine trains: as its latest run did, else measured once; None while a run would share it.
+
+    Raises ConfigError where a step of `config` doesn't fit into the device's memory.
+    """
+    if known := known_speed(config, list_runs(runs_dir())):
+        return known
+    place = kept("speed", config.device, config.precision, config.batch_size, config.optimizer, config.num_threads)
+    with _timing:
+        if "found" in place or _is_training():
+            return place.get("found")
+        with st.spinner("Timing a few training steps on this machine"):
+            measured = measure_speed(config)
+        if not _is_training():  # a run that began meanwhile took its share
+            place["found"] = measured
+        return measured
 
 
-@st.cache_resource(max_entries=8, show_spinner="Timing a few training steps on this machine")
-def _measured_speed(decisive: tuple[str | int, ...], _config: TrainConfig) -> Speed:  # noqa: ARG001 - the key
-    return measure_speed(_config)
+def _is_training() -> bool:
+    """Whether a run trains, in this process or another."""
+    return any(run.state.is_active for run in list_runs(runs_dir()))

@@ -16,7 +16,14 @@ from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.runs.snapshots import is_kept
-from core.training.device import device_name, out_of_memory, pick_device, pick_precision, precision_name
+from core.training.device import (
+    device_name,
+    out_of_memory,
+    pick_device,
+    pick_precision,
+    pick_threads,
+    precision_name,
+)
 from core.training.progressive import step_cost, work
 from core.training.state import RECENT, TrainingState, fresh
 from core.training.step import training_step
@@ -31,7 +38,7 @@ _COPIES_PER_ACTIVATION = 2.5  # the activation, its gradient, what a layer keeps
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast this machine trains, and what was measured: a device at a precision."""
+    """How fast this machine trains, and what was measured: a device, with its threads, at a precision."""
 
     device: str
     precision: str
@@ -40,21 +47,24 @@ class Speed:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a whole run, validation and test included. seconds is an estimate; the bytes are about right."""
+    """Of a whole run on ten classes, validation and test included.
+
+    seconds is an estimate, None where the pace isn't known; the bytes are about right.
+    """
 
     parameters: int
     memory_bytes: int
     disk_bytes: int
-    seconds: float
+    seconds: float | None
 
 
 def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
     """The pace, at full input size, of the first of `runs` on the device and at the precision of `config`.
 
-    The optimiser has to be the same, and on a GPU the batch size, which decides there too.
+    The optimiser has to be the same, on a CPU the threads, and on a GPU the batch size, which decides there too.
     """
     device = pick_device(config)
-    here = device_name(device), precision_name(pick_precision(config, device))
+    here = device_name(device, pick_threads(config)), precision_name(pick_precision(config, device))
     for run in runs:
         if not run.is_readable or (run.environment.get("device"), run.environment.get("precision")) != here:
             continue
@@ -78,12 +88,16 @@ def measure_speed(config: TrainConfig) -> Speed:
     batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size
     pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
+    threads, before = pick_threads(config), torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         state = fresh(config, images, device)
         fastest = min(_step_seconds(config, state, images) for _ in range(_TRIES))
     except torch.OutOfMemoryError as error:
         raise out_of_memory(config) from error
-    return Speed(device_name(device), precision_name(state.precision), batch / fastest)
+    finally:
+        torch.set_num_threads(before)
+    return Speed(device_name(device, threads), precision_name(state.precision), batch / fastest)
 
 
 def _step_seconds(config: TrainConfig, state: TrainingState, images: ImageSet) -> float:
@@ -93,7 +107,7 @@ def _step_seconds(config: TrainConfig, state: TrainingState, images: ImageSet) -
     return time.perf_counter() - began
 
 
-def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
+def estimate(config: TrainConfig, speed: Speed | None, counts: dict[str, int]) -> Cost:
     """What a run of `config` costs on `counts` (train, val, test) images at `speed`."""
     per_epoch = counts["train"] * work(config, 0, 1000) / 1000 + counts["val"] * _EVALUATION_SHARE
     images = config.num_epochs * per_epoch + counts["test"] * _EVALUATION_SHARE
@@ -110,5 +124,5 @@ def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
         memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
         # best, last and replaced weights, two moments, and the weights themselves where those are an average
         disk_bytes=parameters * 4 * (5 + bool(config.average_decay)) + config.snapshots * kept * _SNAPSHOT_BYTES,
-        seconds=images / speed.images_per_second,
+        seconds=images / speed.images_per_second if speed else None,
     )

@@ -22,6 +22,7 @@ from core.training.device import (
     out_of_memory,
     pick_device,
     pick_precision,
+    pick_threads,
     precision_name,
     release_memory,
 )
@@ -156,7 +157,7 @@ def _readable(error: Exception, run: Run, log: str) -> str:
 
 def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]:
     return {
-        "device": device_name(device),
+        "device": device_name(device, pick_threads(config)),
         "processes": current().count,
         "precision": precision_name(pick_precision(config, device)),
         "cpu_threads": os.cpu_count(),

@@ -17,7 +17,6 @@ from core.config import (
 )
 from core.errors import CoreError
 from core.follow import duration
-from core.runs.run import list_runs
 from core.training import jobs
 from core.training.cost import estimate
 from core.training.device import pick_device
@@ -115,15 +114,17 @@ def _data_key() -> str:
 def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
     """How large the run will be. Says itself what goes wrong: a fragment's errors don't reach who called it."""
     try:
-        speed = cache.speed(config, list_runs(runs_dir()))
+        speed = cache.speed(config)
     except CoreError as error:
         error_box(error)
         return
     cost = estimate(config, speed, counts)
+    time = "time not known while a run trains"
+    if speed is not None and cost.seconds is not None:
+        time = f"about **{duration(cost.seconds)}** on {speed.device} ({speed.precision})"
     st.caption(
-        f"{counts['train']:,} training images · {cost.parameters:,} parameters · about **{duration(cost.seconds)}** on "
-        f"{speed.device} ({speed.precision}) · about {cost.memory_bytes / 1e9:.1f} GB of memory, "
-        f"{cost.disk_bytes / 1e9:.1f} GB on disk"
+        f"{counts['train']:,} training images · about {cost.parameters / 1e6:.0f} million parameters · {time} · "
+        f"about {cost.memory_bytes / 1e9:.1f} GB of memory, {cost.disk_bytes / 1e9:.1f} GB on disk"
     )
 
 

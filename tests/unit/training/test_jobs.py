@@ -181,6 +181,12 @@ def test_the_environment_is_recorded(start: Callable[..., Run]) -> None:
     assert environment["device"].startswith("CPU, ")
 
 
+def test_the_environment_names_the_threads_that_compute(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "train", until_stopped)
+    config = make_config(device="cpu", num_threads=1)
+    assert jobs.start(config, runs_dir=runs_dir, data_dir=runs_dir).environment["device"] == "CPU, 1 thread"
+
+
 def test_a_server_that_ends_lets_its_run_stop_properly(runs_dir: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from core.config import make_config\n"
