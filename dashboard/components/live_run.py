@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import streamlit as st
 
 from core.errors import CoreError
@@ -13,6 +14,7 @@ from dashboard import cache, charts, state
 from dashboard.components.curve_picker import pick_curves
 from dashboard.components.live_chart import live_charts
 from dashboard.components.status import error_box, progress_line, status_line
+from dashboard.html_charts import MOST_NUMBERS, confusion_html
 from dashboard.markdown import plain
 from dashboard.paths import data_dir
 
@@ -125,7 +127,7 @@ def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
 
 
 def _classes(run: Run, reader: MetricsReader) -> None:
-    """The classes after the latest epoch."""
+    """The classes after the latest epoch; of many the confusion matrix is a picture, small enough for every tick."""
     epochs = reader.epochs()
     names = run.data.get("class_names")
     if not epochs or not names:
@@ -136,7 +138,10 @@ def _classes(run: Run, reader: MetricsReader) -> None:
         charts.class_accuracies(epochs[-1]["val_per_class_accuracy"], names), key="classes",
         alt="Validation accuracy of each class",
     )  # fmt: skip
+    counts = epochs[-1]["val_confusion"]
+    if len(names) > MOST_NUMBERS:
+        right.html(confusion_html(np.array(counts), names))
+        return
     right.plotly_chart(
-        charts.confusion_matrix(epochs[-1]["val_confusion"], names), key="confusion",
-        alt="Confusion matrix of the validation images",
-    )  # fmt: skip
+        charts.confusion_matrix(counts, names), key="confusion", alt="Confusion matrix of the validation images"
+    )

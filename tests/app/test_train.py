@@ -2,10 +2,12 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from core.config import preset_values
 from core.errors import ConfigError
+from core.runs.metrics import encode
 from core.runs.run import RunState, list_runs
 from core.training import jobs
 from dashboard.markdown import plain
@@ -154,6 +156,19 @@ def test_a_finished_run_shows_its_curves_its_classes_and_its_test_accuracy(open_
     assert table["run_id"].tolist() == [trained_run.id]
     assert table["progress"].tolist() == ["2 of 2"]
     assert not {"stop", "resume", "start"} & {button.key for button in at.button}, "the form is folded away"
+
+
+@pytest.mark.parametrize(("count", "charts", "pictures"), [(20, 2, 0), (21, 1, 1)])
+def test_the_confusion_matrix_of_many_classes_is_a_picture(open_page, write_run, runs_dir, count, charts, pictures):
+    run = write_run("a", end={"state": "stopped", "reason": ""}, data={"class_names": [f"c{i}" for i in range(count)]})
+    epoch = {"kind": "epoch", "epoch": 1, "step": 5, "seconds": 9, "val_loss": 1.0, "val_accuracy": 0.5}
+    classes = {"val_per_class_accuracy": [0.5] * count, "val_confusion": np.eye(count, dtype=int).tolist()}
+    with (run.path / "metrics-0001.jsonl").open("ab") as file:
+        file.write(encode(epoch | classes))
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == charts
+    assert len([html for html in at.get("html") if "Confusion matrix of" in html.proto.body]) == pictures
 
 
 @pytest.mark.parametrize("axis", ["Step", "Epoch", "Time"])
