@@ -156,6 +156,11 @@ class TrainConfig(BaseModel):
             return self.data_dir.name
         return "CIFAR-10" if self.data_source == "cifar10" else "synthetic shapes"
 
+    @property
+    def data_key(self) -> str:
+        """Names the data set: the same for all runs whose test images have the same numbers."""
+        return str(self.data_dir) if self.data_source == "folder" else self.data_source
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `make_config(**config.to_json())` gives the same config back."""
         return self.model_dump(mode="json")

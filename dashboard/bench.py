@@ -29,11 +29,11 @@ from streamlit.testing.v1 import AppTest
 from core.config import make_config
 from core.data.sources import load_test_images
 from core.inspection.atlas import ATLAS_FILE, compute_atlas
+from core.paths import ROOT
 from core.runs.checkpoints import find_checkpoint, open_model
 from core.runs.metrics import MetricsReader
 from core.runs.run import list_runs
 from core.training import jobs
-from dashboard.paths import ROOT
 
 _PAIRS = 3  # of a window without and one with a page that watches
 _WINDOW_SECONDS = 25.0

@@ -1,5 +1,6 @@
 """What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
 from core.inspection.walkthrough import Activations, Walk, trace
 from core.inspection.walkthrough import walk as take_walk
 from core.model import AlexNet, LayerInfo, layer_table
+from core.paths import data_dir, runs_dir
 from core.prediction import Prediction, network_input, predict
 from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint, open_model
 from core.runs.metrics import MetricsReader
-from core.runs.run import Run
+from core.runs.run import Run, list_runs
 from core.training.cost import Speed, known_speed, measure_speed
 from dashboard.images import Chosen
-from dashboard.paths import data_dir
+
+_timing = threading.Lock()  # two measurements at a time would each find half a machine
 
 
 def metrics(run: Run) -> MetricsReader:
@@ -43,31 +46,40 @@ def kept(*key: Any) -> dict[str, Any]:  # noqa: ARG001
     return {}
 
 
-def test_images(config: TrainConfig) -> ImageSet:
+def test_images(run: Run) -> ImageSet:
     """The test set of a run's data. Raises DataError where it is gone."""
-    return _test_images(config.data_source, str(config.data_dir), config.seed, config)[0]
+    return _test_set(run)[0]
 
 
-def test_fingerprint(config: TrainConfig) -> str:
+def test_fingerprint(run: Run) -> str:
     """ImageSet.fingerprint() of the test set of a run's data. Raises DataError where it is gone."""
-    return _test_images(config.data_source, str(config.data_dir), config.seed, config)[1]
+    return _test_set(run)[1]
+
+
+def _test_set(run: Run) -> tuple[ImageSet, str]:
+    config = run.config
+    place = config.data_source, str(config.data_dir), config.seed
+    return _test_images(place, run.data.get("test_fingerprint", ""), config)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the test images")
-def _test_images(source: str, folder: str, seed: int, _config: TrainConfig) -> tuple[ImageSet, str]:  # noqa: ARG001
+def _test_images(
+    place: tuple[str | int, ...],  # noqa: ARG001 - the cache's key, as is the next
+    tested_on: str,  # noqa: ARG001 - a folder may have changed since another run was there
+    _config: TrainConfig,
+) -> tuple[ImageSet, str]:
     images = load_test_images(_config, data_dir=data_dir())
     return images, images.fingerprint()
 
 
-def val_images(config: TrainConfig) -> ImageSet:
+def val_images(run: Run) -> ImageSet:
     """The validation images of a run, in its order. Raises DataError where its data is gone or isn't here yet."""
-    test_images(config)  # refuses where loading would download
-    return _val_images(config.model_dump_json(), config)
+    return _val_images(run.config.model_dump_json(), run.data.get("fingerprint", ""), run.config)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the validation images")
-def _val_images(settings: str, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
-    return load_data(_config, data_dir=data_dir()).val
+def _val_images(settings: str, trained_on: str, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
+    return load_data(_config, data_dir=data_dir(), download=False).val
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")
@@ -211,12 +223,24 @@ def _counts(settings: str, _config: TrainConfig) -> dict[str, int]:  # noqa: ARG
     return count_images(_config)
 
 
-def speed(config: TrainConfig, runs: list[Run]) -> Speed:
-    """How fast this machine trains: as its latest run did, else measured once."""
-    decisive = config.device, config.precision, config.batch_size, config.optimizer
-    return known_speed(config, runs) or _measured_speed(decisive, config)
+def speed(config: TrainConfig) -> Speed | None:
+    """How fast this machine trains: as its latest run did, else measured once; None while a run would share it.
+
+    Raises ConfigError where a step of `config` doesn't fit into the device's memory.
+    """
+    if known := known_speed(config, list_runs(runs_dir())):
+        return known
+    place = kept("speed", config.device, config.precision, config.batch_size, config.optimizer, config.num_threads)
+    with _timing:
+        if "found" in place or _is_training():
+            return place.get("found")
+        with st.spinner("Timing a few training steps on this machine"):
+            measured = measure_speed(config)
+        if not _is_training():  # a run that began meanwhile took its share
+            place["found"] = measured
+        return measured
 
 
-@st.cache_resource(max_entries=8, show_spinner="Timing a few training steps on this machine")
-def _measured_speed(decisive: tuple[str | int, ...], _config: TrainConfig) -> Speed:  # noqa: ARG001 - the key
-    return measure_speed(_config)
+def _is_training() -> bool:
+    """Whether a run trains, in this process or another."""
+    return any(run.state.is_active for run in list_runs(runs_dir()))

@@ -12,6 +12,7 @@ from core.export.curves import plotly_scale
 from core.prediction import Prediction
 from dashboard.colors import ACCENT
 from dashboard.components.live_chart import Panel, Series
+from dashboard.html_charts import MOST_NUMBERS
 
 X_AXES = {"Step": "step", "Epoch": "epoch", "Time": "minutes"}
 X_TITLES = {"step": "Step", "epoch": "Epoch", "minutes": "Minutes"}
@@ -111,7 +112,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> g
             hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
         )
     )  # fmt: skip
-    figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 8, "b": 0})
+    figure.update_layout(height=_class_height(names), margin={"l": 0, "r": 0, "t": 8, "b": 0})
     figure.update_xaxes(title="Predicted", type="category")
     figure.update_yaxes(title="True", type="category", autorange="reversed")
     return figure
@@ -120,11 +121,15 @@ def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> g
 def class_accuracies(accuracies: Sequence[float | None], names: Sequence[str]) -> go.Figure:
     """Validation accuracy of each class."""
     values = [np.nan if value is None else value for value in accuracies]
-    figure = go.Figure(
-        go.Bar(x=values, y=class_labels(names), orientation="h", marker_color=ACCENT, texttemplate="%{x:.0%}")
-    )
-    figure.update_traces(textposition="outside", cliponaxis=False)
-    figure.update_layout(height=460, margin={"l": 0, "r": 48, "t": 8, "b": 0})
+    numbers = "%{x:.0%}" if len(names) <= MOST_NUMBERS else None
+    figure = go.Figure(go.Bar(x=values, y=class_labels(names), orientation="h", marker_color=ACCENT))
+    figure.update_traces(texttemplate=numbers, textposition="outside", cliponaxis=False)
+    figure.update_layout(height=_class_height(names), margin={"l": 0, "r": 48, "t": 8, "b": 0})
     figure.update_xaxes(range=[0, 1], tickformat=".0%", title="Validation accuracy")
     figure.update_yaxes(type="category", autorange="reversed")
     return figure
+
+
+def _class_height(names: Sequence[str]) -> int:
+    """Pixels: a line for each class, while there is room for their numbers."""
+    return 120 + 34 * min(max(len(names), 8), MOST_NUMBERS)

@@ -46,7 +46,7 @@ def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch:
 
 def sample_size(checkpoint: Checkpoint) -> int:
     """How many test images a sample has: fewer where there are no more. Raises DataError where they are gone."""
-    return min(SAMPLE, len(cache.test_images(checkpoint.run.config)))
+    return min(SAMPLE, len(cache.test_images(checkpoint.run)))
 
 
 def sample_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> Accuracy | None:
@@ -101,4 +101,4 @@ def _key(checkpoint: Checkpoint) -> tuple[str, Path]:
 
 
 def _sample(checkpoint: Checkpoint) -> ImageSet:
-    return balanced_limit(cache.test_images(checkpoint.run.config), SAMPLE, seed=0)
+    return balanced_limit(cache.test_images(checkpoint.run), SAMPLE, seed=0)

@@ -57,7 +57,7 @@ def prepare(request: Request, path: Path, progress: OnProgress) -> None:
         assert checkpoint is not None  # fulfil asks for it where there is one
         return cache.network(checkpoint)
 
-    fulfil(request, path, model=model, images=lambda: cache.test_images(request.run.config), progress=progress)
+    fulfil(request, path, model=model, images=lambda: cache.test_images(request.run), progress=progress)
     _forget_old_ones()
 
 

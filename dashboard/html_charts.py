@@ -11,7 +11,7 @@ from dashboard.colors import ACCENT
 
 _DARK_TEXT_FROM = 140  # of 255: the lightness of a colour from which black is read better than white
 _MOST_ROWS = 10
-_MOST_NUMBERS = 20  # classes: the numbers of more take a megabyte each time, and nobody can read them
+MOST_NUMBERS = 20  # classes: the numbers of more take a megabyte each time, and nobody can read them
 _CAPTION = '<caption style="caption-side:bottom;text-align:left;opacity:0.75">'
 
 
@@ -57,7 +57,7 @@ def confusion_html(counts: np.ndarray, names: Sequence[str]) -> str:
     Of many classes the colours alone, as one picture.
     """
     shades = np.round(255 * counts / np.maximum(counts.sum(1, keepdims=True), 1)).astype(np.uint8)
-    return _picture(counts, shades) if len(names) > _MOST_NUMBERS else _table(counts, shades, names)
+    return _picture(counts, shades) if len(names) > MOST_NUMBERS else _table(counts, shades, names)
 
 
 def _picture(counts: np.ndarray, shades: np.ndarray) -> str:

@@ -8,20 +8,7 @@ from core.errors import RunError
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import Mosaic, Scale, mosaic
 from core.runs.run import Run
-from core.runs.snapshots import (
-    Pinned,
-    Snapshot,
-    read_pinned,
-    read_snapshot,
-    read_snapshot_maps,
-    snapshot_epochs,
-    snapshot_file,
-)
-
-
-def pinned(run: Run) -> Pinned:
-    """The images whose maps are kept. Raises RunError."""
-    return read_pinned(run)
+from core.runs.snapshots import read_snapshot_maps, snapshot_epochs, snapshot_file
 
 
 def class_names(run: Run) -> tuple[str, ...]:
@@ -30,11 +17,6 @@ def class_names(run: Run) -> tuple[str, ...]:
     if not names:
         raise RunError(f"The data.json of run {run.id!r} is missing or damaged: its classes are not known.")
     return tuple(names)
-
-
-def snapshot(run: Run, epoch: int) -> Snapshot:
-    """One epoch without its maps. Raises RunError."""
-    return read_snapshot(run, epoch)
 
 
 def maps(run: Run, epoch: int, layer: str, image: int) -> FeatureMaps:

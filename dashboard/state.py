@@ -67,9 +67,12 @@ DREAM = "dream"
 MOSAICS = ("mosaic_a", "mosaic_b", "mosaic_difference")
 
 
-def setting(name: str, preset: str) -> str:
-    """The key of one field of the new-run form; a preset's own, so that choosing another shows its values."""
-    return f"new_{name}_{preset}"
+def setting(name: str, preset: str, data: str) -> str:
+    """The key of one field of the new-run form; a preset's own, so that choosing another shows its values.
+
+    Pins are also the data set's own: they are numbers of its test images.
+    """
+    return f"new_{name}_{preset}" + (f"_{data}" if name == "pinned_images" else "")
 
 
 def edit(name: str) -> str:
@@ -134,18 +137,6 @@ def forget_files() -> None:
 def selected_run() -> str | None:
     value = st.session_state.get(RUN, st.query_params.get(RUN))
     return value if isinstance(value, str) else None
-
-
-def pins() -> tuple[int, ...]:
-    """The test images whose maps the next run is to keep, as chosen on other pages."""
-    numbers: tuple[int, ...] = st.session_state.get(PINS, ())
-    return numbers
-
-
-def turn_pin(number: int, most: int) -> None:
-    """Pin this test image or let go of it; of more than `most` the first gives way."""
-    kept = tuple(pin for pin in pins() if pin != number)
-    st.session_state[PINS] = kept if number in pins() else (*kept, number)[-most:]
 
 
 def close_form() -> None:

@@ -45,7 +45,7 @@ def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], object]) -> 
 
 def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> bytes:
     """A JPEG of the patches to which a channel that isn't dead responds most. Raises DataError without test images."""
-    images = test_images(checkpoint.run.config)
+    images = test_images(checkpoint.run)
     return _patches((checkpoint.fingerprint, found.images, layer), channel, images, found.layers[layer])
 
 
@@ -92,7 +92,7 @@ def _compute(
 
     try:
         if _recall(checkpoint, file, load) is None:
-            place["found"] = survey(network(checkpoint), test_images(checkpoint.run.config), tell)
+            place["found"] = survey(network(checkpoint), test_images(checkpoint.run), tell)
             with contextlib.suppress(OSError):
                 place["found"].save(checkpoint.derived(file))
     finally:
@@ -113,7 +113,7 @@ def _recall(checkpoint: Checkpoint, file: str, load: _Load) -> Any:
 
 def _is_of_test_images(found: Atlas | Outcomes, checkpoint: Checkpoint) -> bool:
     try:
-        images = test_fingerprint(checkpoint.run.config)
+        images = test_fingerprint(checkpoint.run)
     except DataError:
         images = found.images
     return (found.images, found.class_names) == (images, checkpoint.class_names)

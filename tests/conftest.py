@@ -38,7 +38,7 @@ def stop_training() -> None:
     run = jobs.active()
     if run is not None:
         run.request_stop()
-        assert jobs.wait(_LONGEST_WAIT_SECONDS), f"the thread of {run.id} does not stop"
+    assert jobs.wait(_LONGEST_WAIT_SECONDS), "the thread that trains does not stop"
 
 
 @pytest.fixture(autouse=True)

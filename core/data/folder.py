@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from core.data.folder_cache import DecodedTree, read_decoded, write_decoded
 from core.data.folder_tree import Tree, scan, some
-from core.data.images import ImageSet, split_off
+from core.data.images import ImageSet, part_size, split_off
 from core.data.locks import exclusive
 from core.data.uploads import open_image
 from core.errors import DataError, ImageError
@@ -70,9 +70,9 @@ def load_folder(
 
 
 def count_folder(folder: Path, test_fraction: float = 0.15) -> tuple[int, int]:
-    """How many (training, test) images load_folder will find, without opening one. Raises DataError likewise."""
+    """How many (training, test) images load_folder will find if all can be read. Raises DataError likewise."""
     tree = scan(folder)
-    num_test = tree.num_test or round(len(tree.files) * test_fraction)
+    num_test = tree.num_test or sum(part_size(count, test_fraction) for count in np.bincount(tree.labels).tolist())
     return len(tree.files) - num_test, num_test
 
 

@@ -84,6 +84,12 @@ def _by_class(labels: torch.Tensor, num_classes: int, generator: torch.Generator
     return [p[torch.randperm(len(p), generator=generator)] for p in positions]
 
 
+def part_size(count: int, fraction: float) -> int:
+    """How many of the `count` images of a class split_off takes."""
+    size = round(count * fraction)
+    return min(max(size, 1), count - 1) if count >= 2 else size
+
+
 def split_off(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
     """(rest, part): `part` takes `fraction` of every class, at least one image of each that has two.
 
@@ -92,9 +98,7 @@ def split_off(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, I
     generator = torch.Generator().manual_seed(seed)
     rest, part = [], []
     for positions in _by_class(images.labels, images.num_classes, generator):
-        count = round(len(positions) * fraction)
-        if len(positions) >= 2:
-            count = min(max(count, 1), len(positions) - 1)
+        count = part_size(len(positions), fraction)
         part.append(positions[:count])
         rest.append(positions[count:])
     return images.select(torch.cat(rest).sort().values), images.select(torch.cat(part).sort().values)

@@ -16,12 +16,20 @@ from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.runs.snapshots import is_kept
-from core.training.device import device_name, pick_device, pick_precision, precision_name
+from core.training.device import (
+    device_name,
+    out_of_memory,
+    pick_device,
+    pick_precision,
+    pick_threads,
+    precision_name,
+)
 from core.training.progressive import step_cost, work
-from core.training.state import RECENT, fresh
+from core.training.state import RECENT, TrainingState, fresh
 from core.training.step import training_step
 
 _PROBE_BATCH = 32  # fewer would blame the images for what an update of the weights costs
+_TRIES = 3
 _EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, two moments of Adam
 _SNAPSHOT_BYTES = 5_400_000  # of eight pinned images, nearly all of it their feature maps
@@ -30,7 +38,7 @@ _COPIES_PER_ACTIVATION = 2.5  # the activation, its gradient, what a layer keeps
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast this machine trains, and what was measured: a device at a precision."""
+    """How fast this machine trains, and what was measured: a device, with its threads, at a precision."""
 
     device: str
     precision: str
@@ -39,21 +47,24 @@ class Speed:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a whole run, validation and test included. seconds is an estimate; the bytes are about right."""
+    """Of a whole run on ten classes, validation and test included.
+
+    seconds is an estimate, None where the pace isn't known; the bytes are about right.
+    """
 
     parameters: int
     memory_bytes: int
     disk_bytes: int
-    seconds: float
+    seconds: float | None
 
 
 def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
     """The pace, at full input size, of the first of `runs` on the device and at the precision of `config`.
 
-    The optimiser has to be the same, and on a GPU the batch size, which decides there too.
+    The optimiser has to be the same, on a CPU the threads, and on a GPU the batch size, which decides there too.
     """
     device = pick_device(config)
-    here = device_name(device), precision_name(pick_precision(config, device))
+    here = device_name(device, pick_threads(config)), precision_name(pick_precision(config, device))
     for run in runs:
         if not run.is_readable or (run.environment.get("device"), run.environment.get("precision")) != here:
             continue
@@ -68,24 +79,35 @@ def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
 
 
 def measure_speed(config: TrainConfig) -> Speed:
-    """Time a few real training steps of `config` on random images; a few seconds on an idle CPU."""
+    """Time a few real training steps of `config` on random images; a few seconds on an idle CPU.
+
+    Raises ConfigError where the device isn't there, or a step doesn't fit into its memory.
+    """
     config = config.model_copy(update={"progressive": False})
     device = pick_device(config)
     batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size
     pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
-    state = fresh(config, images, device)
+    threads, before = pick_threads(config), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        state = fresh(config, images, device)
+        fastest = min(_step_seconds(config, state, images) for _ in range(_TRIES))
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(config) from error
+    finally:
+        torch.set_num_threads(before)
+    return Speed(device_name(device, threads), precision_name(state.precision), batch / fastest)
 
-    def seconds() -> float:
-        began = time.perf_counter()
-        training_step(config, state, pixels.to(device), images.labels.to(device), 1e-6).tolist()  # waits for the device
-        return time.perf_counter() - began
 
-    fastest = min(seconds() for _ in range(3))
-    return Speed(device_name(device), precision_name(state.precision), batch / fastest)
+def _step_seconds(config: TrainConfig, state: TrainingState, images: ImageSet) -> float:
+    began = time.perf_counter()
+    batch = images.images.to(state.device), images.labels.to(state.device)
+    training_step(config, state, *batch, 1e-6).tolist()  # waits for the device
+    return time.perf_counter() - began
 
 
-def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
+def estimate(config: TrainConfig, speed: Speed | None, counts: dict[str, int]) -> Cost:
     """What a run of `config` costs on `counts` (train, val, test) images at `speed`."""
     per_epoch = counts["train"] * work(config, 0, 1000) / 1000 + counts["val"] * _EVALUATION_SHARE
     images = config.num_epochs * per_epoch + counts["test"] * _EVALUATION_SHARE
@@ -102,5 +124,5 @@ def estimate(config: TrainConfig, speed: Speed, counts: dict[str, int]) -> Cost:
         memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
         # best, last and replaced weights, two moments, and the weights themselves where those are an average
         disk_bytes=parameters * 4 * (5 + bool(config.average_decay)) + config.snapshots * kept * _SNAPSHOT_BYTES,
-        seconds=images / speed.images_per_second,
+        seconds=images / speed.images_per_second if speed else None,
     )

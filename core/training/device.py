@@ -27,11 +27,22 @@ def pick_device(config: TrainConfig) -> torch.device:
     return torch.device("cuda" if has_cuda and config.device != "cpu" else "cpu")
 
 
-def device_name(device: torch.device) -> str:
-    """What to call it on a page."""
+def out_of_memory(config: TrainConfig) -> ConfigError:
+    """What to say where a step of `config` doesn't fit into the GPU's memory."""
+    size = config.batch_size
+    return ConfigError(f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}.")
+
+
+def pick_threads(config: TrainConfig) -> int:
+    """How many CPU threads `config.num_threads` means here."""
+    return config.num_threads or _ALL_THREADS
+
+
+def device_name(device: torch.device, threads: int = _ALL_THREADS) -> str:
+    """What to call it on a page. threads: that compute where it is the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {_ALL_THREADS} threads"
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def pick_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
@@ -73,7 +84,7 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
 
     Threads and priority hold for the thread that calls this and the pool it starts, so that must be the worker.
     """
-    threads = config.num_threads or _ALL_THREADS
+    threads = pick_threads(config)
     torch.set_num_threads(threads)
     if device.type == "cpu":
         _lower_priority()

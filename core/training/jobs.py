@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import errno
 import os
 import platform
@@ -19,12 +18,21 @@ from core.config import TrainConfig
 from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
-from core.training.device import device_name, pick_device, pick_precision, precision_name, release_memory
+from core.training.device import (
+    device_name,
+    out_of_memory,
+    pick_device,
+    pick_precision,
+    pick_threads,
+    precision_name,
+    release_memory,
+)
 from core.training.distributed import SilentWriter, current, report_failure, reported_failure
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_TIDY_SECONDS = 10.0  # from a run's last word to the end of its thread; an instant, but for a disk that is slow to sync
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
 _run: Run | None = None
@@ -74,12 +82,14 @@ def assist(runs_dir: Path, *, data_dir: Path) -> None:
 
 
 def active() -> Run | None:
-    """The run that trains in this process now."""
-    return _run if _thread is not None and _thread.is_alive() else None
+    """The run that trains in this process now; not one that has ended, though its thread may still tidy up."""
+    if _thread is None or not _thread.is_alive() or (_run is not None and _run.end is not None):
+        return None
+    return _run
 
 
 def wait(timeout: float | None = None) -> bool:
-    """Wait for the background thread; True once it has ended."""
+    """Wait for the background thread; True once it has ended and let go of its run."""
     if _thread is None:
         return True
     _thread.join(timeout)
@@ -97,6 +107,8 @@ def _refuse_second() -> None:
     running = active()
     if running is not None:
         raise RunLockedError(f"Run {running.id!r} is already training here; stop it before starting another.")
+    if not wait(_TIDY_SECONDS):
+        raise RunLockedError("The run that has just ended is still being written to disk; try again in a moment.")
 
 
 def _launch(run: Run, data_dir: Path) -> None:
@@ -138,8 +150,7 @@ def _readable(error: Exception, run: Run, log: str) -> str:
     if isinstance(error, CoreError):
         return str(error)
     if isinstance(error, torch.OutOfMemoryError):
-        size = run.config.batch_size
-        return f"Out of GPU memory at batch_size {size}; try {max(size // 2, 1)}."
+        return str(out_of_memory(run.config))
     if isinstance(error, OSError | SafetensorError):
         cause = getattr(error, "strerror", None) or error
         full = any(f"os error {number})" in str(error) or getattr(error, "errno", 0) == number for number in _DISK_FULL)
@@ -150,7 +161,7 @@ def _readable(error: Exception, run: Run, log: str) -> str:
 
 def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]:
     return {
-        "device": device_name(device),
+        "device": device_name(device, pick_threads(config)),
         "processes": current().count,
         "precision": precision_name(pick_precision(config, device)),
         "cpu_threads": os.cpu_count(),
@@ -165,6 +176,8 @@ def _shut_down() -> None:
     """A server that ends lets its run save first: the thread is a daemon and would be cut off."""
     run = active()
     if run is not None:
-        with contextlib.suppress(RunError):  # where no wish can be written, no weights could be either
+        try:
             run.request_stop()
-            wait(_SHUTDOWN_SECONDS)
+        except RunError:  # where no wish can be written, no weights could be either
+            return
+    wait(_SHUTDOWN_SECONDS)

@@ -21,8 +21,6 @@ class Muon(torch.optim.AdamW):
     All directions that the momentum holds, strong or weak, move a kernel alike. How far doesn't depend on its shape
     (Liu et al. 2025, "Muon is scalable for LLM training"), so all share learning rate and weight decay with AdamW. The
     fully connected layers stay there: making fc6's 4096 x 9216 values orthogonal costs more than the rest of a step.
-
-    Its state travels by optimizer_tensors and restore_optimizer: AdamW's load_state_dict wants moments for kernels too.
     """
 
     def __init__(self, params: Iterable[dict[str, Any]], *, dtype: torch.dtype, **settings: Any) -> None:
@@ -44,7 +42,7 @@ class Muon(torch.optim.AdamW):
     def _move(self, kernel: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
         state = self.state[kernel]
         if not state:
-            state["momentum"] = torch.zeros_like(kernel)
+            state.update(momentum=torch.zeros_like(kernel), step=torch.zeros(()))  # AdamW's load_state_dict wants one
         momentum = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
         ahead = gradient.lerp(momentum, _MOMENTUM).permute(0, 2, 3, 1)  # Nesterov's; in the order of channels_last
         direction = orthogonal(ahead.flatten(1).to(self._dtype)).view(ahead.shape).permute(0, 3, 1, 2)

@@ -22,6 +22,13 @@ from core.training.distributed import current
 from core.training.state import TrainingState
 
 
+def check_pinned(config: TrainConfig, num_test: int) -> None:
+    """Raises DataError where snapshots are to keep the maps of an image beyond the `num_test` test images."""
+    for number in config.pinned_images if config.snapshots else ():
+        if number != "photo" and number >= num_test:
+            raise DataError(f"pinned_images: there is no test image {number}; the test set has 0 to {num_test - 1}.")
+
+
 def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | None:
     """The images whose maps are kept, by default the first test image of each class; None where none are wanted.
 
@@ -29,8 +36,9 @@ def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | 
     """
     if not config.snapshots:
         return None
+    check_pinned(config, len(data.test))
     numbers = [PHOTO if pin == "photo" else pin for pin in config.pinned_images or first_of_each_class(data.test)]
-    images = [_photo(data.test) if number == PHOTO else _test_image(data.test, number) for number in numbers]
+    images = [_photo(data.test) if number == PHOTO else data.test.select(torch.tensor([number])) for number in numbers]
     chosen = replace(
         data.test, images=torch.cat([i.images for i in images]), labels=torch.cat([i.labels for i in images])
     )
@@ -39,12 +47,6 @@ def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | 
     if current().is_first:
         _keep(writer.run, pinned)
     return chosen
-
-
-def _test_image(test: ImageSet, number: int) -> ImageSet:
-    if number >= len(test):
-        raise DataError(f"pinned_images: there is no test image {number}; the test set has 0 to {len(test) - 1}.")
-    return test.select(torch.tensor([number]))
 
 
 def _photo(test: ImageSet) -> ImageSet:

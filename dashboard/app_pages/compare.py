@@ -25,7 +25,7 @@ if a is None:
 with right:
     st.markdown("**B**")
     b = second_checkpoint_picker(a)
-images = image_picker(a.run.config)
+images = image_picker(a.run)
 view = pick_view()
 with st.container():  # of one piece, whatever it says: the choice of runs below keeps its part of the address
     if b is not None and images:

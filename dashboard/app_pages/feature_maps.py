@@ -56,7 +56,7 @@ st.title("Feature maps")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run)
 view = pick_view()
 if images:
     look(checkpoint, images[0], *view)

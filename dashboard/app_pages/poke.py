@@ -101,6 +101,6 @@ st.markdown("Switch channels off or change the picture, and see what the network
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run)
 if images:
     poke(checkpoint, images[0])

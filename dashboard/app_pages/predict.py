@@ -59,7 +59,7 @@ st.title("Predict")
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-images = image_picker(checkpoint.run.config, several=True)
+images = image_picker(checkpoint.run, several=True)
 if not images:
     st.stop()
 try:

@@ -8,8 +8,8 @@ import streamlit as st
 from core.errors import CoreError
 from core.export.request import Kind, Request
 from core.export.tables import Table
-from core.runs.snapshots import snapshot_epochs
-from dashboard import snapshots, state
+from core.runs.snapshots import read_pinned, snapshot_epochs
+from dashboard import state
 from dashboard.components.channel_choice import pick_view
 from dashboard.components.export_card import export_card
 from dashboard.components.image_picker import image_picker
@@ -67,7 +67,7 @@ def card(request: Request, pixels: str) -> None:
 
 
 def pick_pinned(request: Request) -> str:
-    names = snapshots.pinned(request.run).names
+    names = read_pinned(request.run).names
     state.keep_valid(state.PINNED, names)
     name: str = st.segmented_control(
         "Pinned image", names, default=names[0], required=True, key=state.PINNED, bind="query-params"
@@ -85,7 +85,7 @@ st.markdown("What you see as a file, for a lecture, a notebook or another tool; 
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run)
 layer, stage, (scale, greatest) = pick_view()
 request = Request(
     "report", checkpoint.run, checkpoint, st.session_state[state.CHECKPOINT], layer, stage, scale, greatest

@@ -5,7 +5,7 @@ import streamlit as st
 from core.errors import CoreError
 from core.inspection.feature_maps import num_channels
 from core.runs.run import Run
-from core.runs.snapshots import Pinned, snapshot_epochs
+from core.runs.snapshots import Pinned, read_pinned, read_snapshot, snapshot_epochs
 from dashboard import snapshots, state
 from dashboard.components.channel_choice import ColorScale, pick_scale
 from dashboard.components.layer_picker import pick_channel, pick_layer
@@ -41,7 +41,7 @@ def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: st
         st.rerun()
     try:
         epoch = time_slider(epochs, is_live=is_live, is_ticking=is_ticking)
-        snapshot = snapshots.snapshot(run, epoch)
+        snapshot = read_snapshot(run, epoch)
         left, right = st.columns(2)
         with left:
             photo_panel(snapshot, pinned, image, names)
@@ -63,7 +63,7 @@ run = run_picker(
 if run is None:
     st.stop()
 try:
-    pinned, names = snapshots.pinned(run), snapshots.class_names(run)
+    pinned, names = read_pinned(run), snapshots.class_names(run)
 except CoreError as error:
     error_box(error)
     st.stop()

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
+from core.paths import runs_dir
 from core.runs.run import Run, list_runs
 from dashboard import state
 from dashboard.components.live_run import live_run
 from dashboard.components.new_run import new_run
 from dashboard.components.run_table import run_table
 from dashboard.markdown import plain
-from dashboard.paths import runs_dir
 
 _TICK_SECONDS = 2.0  # each takes the training about a tenth of a second where it has all of two cores
 _WATCH_SECONDS = 3.0

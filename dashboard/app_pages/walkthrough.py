@@ -54,6 +54,6 @@ st.markdown("One number of the network, worked out from the pixels it sees to th
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run)
 if images:
     walk_through(checkpoint, images[0])

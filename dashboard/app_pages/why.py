@@ -63,7 +63,7 @@ st.markdown(
 checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
-images = image_picker(checkpoint.run.config)
+images = image_picker(checkpoint.run)
 if not images:
     st.stop()
 try:

@@ -86,7 +86,7 @@ def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> 
 def offer_atlas(checkpoint: Checkpoint) -> None:
     """The button that computes the atlas, and what that costs."""
     try:
-        total = len(cache.test_images(checkpoint.run.config))
+        total = len(cache.test_images(checkpoint.run))
     except CoreError as error:
         st.caption(f"The channel atlas needs the test images. {plain(error)}")
         return

@@ -8,13 +8,13 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.follow import summary
+from core.paths import runs_dir
 from core.runs.differences import differing_settings, settings_of
 from core.runs.run import Run, list_runs
 from dashboard import cache, state
 from dashboard.comparison_charts import COLORS, Curves, Measure, overlaid_curves
 from dashboard.components.curve_picker import pick_curves
 from dashboard.components.status import error_box
-from dashboard.paths import runs_dir
 
 _COLUMNS: dict[str, Any] = {
     "run_id": "Run",

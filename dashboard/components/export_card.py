@@ -6,9 +6,9 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CoreError
 from core.export.request import Request
 from core.follow import file_size
+from core.paths import ROOT, runs_dir
 from dashboard import exports
 from dashboard.components.status import error_box
-from dashboard.paths import ROOT, runs_dir
 
 
 def export_card(request: Request, pixels: str) -> None:

@@ -6,8 +6,9 @@ from PIL import Image
 from core.config import TrainConfig
 from core.data.example import EXAMPLE_LABEL, example_image
 from core.errors import CoreError, DataMissingError, ImageError
+from core.runs.run import Run
 from core.runs.snapshots import MAX_PINNED
-from dashboard import cache, state
+from dashboard import cache, pins, state
 from dashboard.components.missing_images import missing_images
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -19,16 +20,16 @@ _ANY = "any class"
 _MAX_FILES = 24
 
 
-def image_picker(config: TrainConfig, *, several: bool = False) -> list[Chosen]:
+def image_picker(run: Run, *, several: bool = False) -> list[Chosen]:
     """The chosen pictures; none, and a word on what to do next, where nothing is chosen.
 
     All in one container: widgets below that move down the page would lose their part of the address.
     """
     with st.container():
-        return _pick(config, several)
+        return _pick(run, several)
 
 
-def _pick(config: TrainConfig, several: bool) -> list[Chosen]:
+def _pick(run: Run, several: bool) -> list[Chosen]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
             "Image from", [_TEST, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=_TEST, required=True,
@@ -36,11 +37,11 @@ def _pick(config: TrainConfig, several: bool) -> list[Chosen]:
         )  # fmt: skip
         if source == _TEST:
             try:
-                return _from_test_set(config)
+                return _from_test_set(run)
             except CoreError as error:
                 problem = error
     if source == _TEST:
-        return _without_test_set(config, problem)
+        return _without_test_set(run.config, problem)
     if source == _CAMERA:
         shot = st.camera_input("Take a picture", key=state.CAMERA, label_visibility="collapsed")
         return _decode([(shot.name, shot.getvalue())] if shot else [], "Allow the camera, then take a picture.")
@@ -63,9 +64,9 @@ def _uploaded(several: bool) -> list[Chosen]:
     return _decode(kept if several else kept[:1], "Choose a picture of your own: the centre square is what counts.")
 
 
-def _from_test_set(config: TrainConfig) -> list[Chosen]:
+def _from_test_set(run: Run) -> list[Chosen]:
     """An image by its number, which is what a link carries; another of any class, or of one, at random."""
-    images = cache.test_images(config)
+    images = cache.test_images(run)
     last = len(images) - 1
     state.check_link(state.IMAGE_INDEX, range(last + 1), "test image")
     state.keep_below(state.IMAGE_INDEX, last + 1)
@@ -80,10 +81,11 @@ def _from_test_set(config: TrainConfig) -> list[Chosen]:
         "Random", icon=":material/shuffle:", on_click=state.random_image, args=(indices,), key="random_image",
         disabled=not indices, help=None if indices else f"The test set has no image of {plain(name)}.",
     )  # fmt: skip
-    is_pinned = index in state.pins()
+    data = run.config.data_key
     st.button(
-        "Unpin" if is_pinned else "Pin", icon=":material/push_pin:", on_click=state.turn_pin, args=(index, MAX_PINNED),
-        key="pin", help="The next run that you start keeps the feature maps of this image at each of its epochs.",
+        "Unpin" if index in pins.pinned(data) else "Pin", icon=":material/push_pin:", key="pin",
+        on_click=pins.turn, args=(data, index, MAX_PINNED),
+        help="The next run that you start on these images keeps the feature maps of this one at each of its epochs.",
     )  # fmt: skip
     title = f"{'synthetic ' if images.synthetic else ''}test image {index:,}"
     return [Chosen(title, Image.fromarray(images.image(int(index))), images.label(int(index)), int(index))]

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from core.data.images import ImageSet
+from core.data.images import ImageSet, doubt_about
 from core.errors import CoreError
 from core.history import History
 from core.outcomes import Outcomes
@@ -48,7 +48,7 @@ def judged_images(checkpoint: Checkpoint, name: str, *, at_end: bool) -> Judged 
 
 
 def _test(checkpoint: Checkpoint) -> Judged | None:
-    images, problem = _load(partial(cache.test_images, checkpoint.run.config))
+    images, problem = _load(partial(cache.test_images, checkpoint.run))
     found = surveys.outcomes(checkpoint)
     if found is None and problem is not None:
         missing_images(checkpoint.run.config, problem)
@@ -58,7 +58,12 @@ def _test(checkpoint: Checkpoint) -> Judged | None:
         found = surveys.outcomes(checkpoint)
     if found is None:
         return None
-    about = f"The weights after step {checkpoint.step:,} judged {len(found):,} test images, which training never saw"
+    about = f"The weights after step {checkpoint.step:,} judged {len(found):,} test images"
+    doubt = doubt_about(cache.test_fingerprint(checkpoint.run), checkpoint.run.data) if images else ""
+    if doubt:
+        st.warning(doubt, icon=":material/rule:")
+    else:
+        about += ", which training never saw"
     return Judged(TEST, state.IMAGE_INDEX, images, problem, found, about)
 
 
@@ -113,7 +118,7 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
         return None
     epoch = history.epochs[-1] if at_end else history.nearest(checkpoint.epoch)
     outcomes = history.after(epoch)
-    images, problem = _load(partial(cache.val_images, checkpoint.run.config))
+    images, problem = _load(partial(cache.val_images, checkpoint.run))
     if images is not None and not np.array_equal(images.labels, outcomes.labels):
         images = None
         st.info(

@@ -2,10 +2,12 @@
 
 from functools import partial
 
+import numpy as np
 import streamlit as st
 
 from core.errors import CoreError
 from core.follow import before_packing
+from core.paths import data_dir
 from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.run import Progress, Run, RunState
@@ -15,8 +17,8 @@ from dashboard.components.curve_picker import pick_curves
 from dashboard.components.live_chart import live_charts
 from dashboard.components.packed_run import packed_run
 from dashboard.components.status import error_box, progress_line, status_line
+from dashboard.html_charts import MOST_NUMBERS, confusion_html
 from dashboard.markdown import plain
-from dashboard.paths import data_dir
 
 _RECENT_STEPS = 20
 
@@ -137,7 +139,7 @@ def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
 
 
 def _classes(run: Run, reader: MetricsReader) -> None:
-    """The classes after the latest epoch."""
+    """The classes after the latest epoch; of many the confusion matrix is a picture, small enough for every tick."""
     epochs = reader.epochs()
     names = run.data.get("class_names")
     if not epochs or not names:
@@ -148,7 +150,10 @@ def _classes(run: Run, reader: MetricsReader) -> None:
         charts.class_accuracies(epochs[-1]["val_per_class_accuracy"], names), key="classes",
         alt="Validation accuracy of each class",
     )  # fmt: skip
+    counts = epochs[-1]["val_confusion"]
+    if len(names) > MOST_NUMBERS:
+        right.html(confusion_html(np.array(counts), names))
+        return
     right.plotly_chart(
-        charts.confusion_matrix(epochs[-1]["val_confusion"], names), key="confusion",
-        alt="Confusion matrix of the validation images",
-    )  # fmt: skip
+        charts.confusion_matrix(counts, names), key="confusion", alt="Confusion matrix of the validation images"
+    )

@@ -5,9 +5,9 @@ import streamlit as st
 from core.config import TrainConfig
 from core.data.sources import fetch_images
 from core.errors import CoreError, DataMissingError
+from core.paths import data_dir
 from dashboard.components.status import STAY, error_box
 from dashboard.markdown import plain
-from dashboard.paths import data_dir
 
 
 def missing_images(config: TrainConfig, problem: CoreError, meanwhile: str = "") -> None:

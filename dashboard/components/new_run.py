@@ -17,13 +17,14 @@ from core.config import (
 )
 from core.errors import CoreError
 from core.follow import duration
-from core.runs.run import list_runs
+from core.paths import data_dir, runs_dir
 from core.training import jobs
 from core.training.cost import estimate
-from dashboard import cache, state
+from core.training.device import pick_device
+from core.training.snapshots import check_pinned
+from dashboard import cache, pins, state
 from dashboard.components.status import error_box
 from dashboard.markdown import plain
-from dashboard.paths import data_dir, runs_dir
 
 _SOURCES = {"shapes": "Synthetic shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
 _MAIN_FIELDS = ("preset", "data_source", "data_dir")
@@ -36,7 +37,10 @@ def new_run() -> None:
     try:
         config = _config()
         if config is not None:
-            _cost(config, cache.counts(config))
+            pick_device(config)  # refuses one that isn't here
+            counts = cache.counts(config)
+            check_pinned(config, counts["test"])
+            _cost(config, counts)
     except CoreError as error:
         config = None
         error_box(error)
@@ -77,7 +81,7 @@ def _config() -> TrainConfig | None:
             help="One folder per class, or train/<class> and test/<class>. At least two classes.",
         )  # fmt: skip
     with st.expander("All settings", icon=":material/tune:"):
-        _settings(preset)
+        _settings(preset, _data_key())
     if source == "folder" and not folder:
         st.info("Name the folder that holds one folder of images per class.", icon=":material/folder_open:")
         return None
@@ -87,31 +91,50 @@ def _config() -> TrainConfig | None:
 def _chosen() -> TrainConfig:
     """The form as it is at this moment; a click must not start what an earlier drawing of it said."""
     state_of = st.session_state
-    preset, folder = state_of["preset"], state_of.get("folder") if state_of["source"] == "folder" else None
-    keys = {name: state.setting(name, preset) for name in TrainConfig.model_fields}
+    preset, data = state_of["preset"], _data_key()
+    keys = {name: state.setting(name, preset, data) for name in TrainConfig.model_fields}
     values = {name: state_of[key] for name, key in keys.items() if key in state_of}
-    return make_config(preset=preset, data_source=state_of["source"], data_dir=folder or None, **values)
+    return make_config(preset=preset, **_data(), **values)
+
+
+def _data() -> dict[str, Any]:
+    """The images that the widgets name, as fields of TrainConfig."""
+    source = st.session_state["source"]
+    folder = st.session_state.get("folder") if source == "folder" else None
+    return {"data_source": source, "data_dir": folder or None}
+
+
+def _data_key() -> str:
+    """TrainConfig.data_key of these; "" while a folder is still to be named. Raises ConfigError."""
+    data = _data()
+    return "" if data["data_source"] == "folder" and not data["data_dir"] else make_config(**data).data_key
 
 
 @st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait
 def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
-    """How large the run will be."""
-    speed = cache.speed(config, list_runs(runs_dir()))
+    """How large the run will be. Says itself what goes wrong: a fragment's errors don't reach who called it."""
+    try:
+        speed = cache.speed(config)
+    except CoreError as error:
+        error_box(error)
+        return
     cost = estimate(config, speed, counts)
+    time = "time not known while a run trains"
+    if speed is not None and cost.seconds is not None:
+        time = f"about **{duration(cost.seconds)}** on {speed.device} ({speed.precision})"
     st.caption(
-        f"{counts['train']:,} training images · {cost.parameters:,} parameters · about **{duration(cost.seconds)}** on "
-        f"{speed.device} ({speed.precision}) · about {cost.memory_bytes / 1e9:.1f} GB of memory, "
-        f"{cost.disk_bytes / 1e9:.1f} GB on disk"
+        f"{counts['train']:,} training images · about {cost.parameters / 1e6:.0f} million parameters · {time} · "
+        f"about {cost.memory_bytes / 1e9:.1f} GB of memory, {cost.disk_bytes / 1e9:.1f} GB on disk"
     )
 
 
-def _settings(preset: Preset) -> None:
+def _settings(preset: Preset, data: str) -> None:
     """A widget for each further field, three to a row."""
-    defaults = TrainConfig(**{**preset_values(preset), "data_source": "shapes"})
+    defaults = TrainConfig(**preset_values(preset), data_source="shapes", pinned_images=pins.pinned(data))
     with st.grid(3, min_column_width=200):
         for name in TrainConfig.model_fields:
             if name not in _MAIN_FIELDS:
-                _widget(name, getattr(defaults, name), state.setting(name, preset))
+                _widget(name, getattr(defaults, name), state.setting(name, preset, data))
 
 
 def _widget(name: str, default: Any, key: str) -> Any:
@@ -123,20 +146,13 @@ def _widget(name: str, default: Any, key: str) -> Any:
     if annotation is bool:
         return st.toggle(label, default, key=key, help=text)
     if get_origin(annotation) is tuple:
-        numbers = ", ".join(map(str, state.pins() or default))
-        return st.text_input(label, numbers, key=key, help=text, placeholder="one of each class")
+        return st.text_input(label, ", ".join(map(str, default)), key=key, help=text, placeholder="one of each class")
     low, high = field_limits(name)
     if annotation is float:
         return st.number_input(label, low, high, float(default), format="%g", step=None, key=key, help=text)
-    optional = get_origin(annotation) in (Union, types.UnionType)
     least, greatest = (None if limit is None else int(limit) for limit in (low, high))
-    return st.number_input(
-        label,
-        least,
-        greatest,
-        default,
-        step=1,
-        key=key,
-        help=text,
-        placeholder="all" if optional else None,
-    )
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return st.number_input(label, least, greatest, default, step=1, key=key, help=text)
+    if key not in st.session_state:  # as the widget's own default, it would come back whenever the field is emptied
+        st.session_state[key] = default
+    return st.number_input(label, least, greatest, None, step=1, key=key, help=text, placeholder="all")

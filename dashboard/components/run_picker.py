@@ -6,11 +6,11 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.follow import before_packing
+from core.paths import runs_dir
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import Run, list_runs
 from dashboard import state
 from dashboard.components.status import data_name, error_box
-from dashboard.paths import runs_dir
 
 
 def checkpoint_picker() -> Checkpoint | None:

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from core.errors import CoreError
+from core.paths import runs_dir
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import list_runs
 from dashboard import state
 from dashboard.components.run_picker import about
 from dashboard.components.status import data_name, error_box
 from dashboard.markdown import plain
-from dashboard.paths import runs_dir
 
 _MOST_NAMES = 5
 

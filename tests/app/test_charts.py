@@ -41,6 +41,17 @@ def test_a_class_axis_takes_names_for_names(names):
                 }
 
 
+def test_charts_of_classes_grow_with_them_until_there_are_too_many_for_numbers():
+    heights = []
+    for count in (10, 20, 100):
+        names = [f"c{i}" for i in range(count)]
+        bars, matrix = charts.class_accuracies([0.5] * count, names), charts.confusion_matrix(np.eye(count), names)
+        assert bars.layout.height == matrix.layout.height
+        heights.append(bars.layout.height)
+        assert bool(bars.data[0].texttemplate) == (count <= 20)
+    assert heights == [460, 800, 800]
+
+
 def test_the_true_class_is_marked_in_all_that_know_it():
     marked = [figure for _, figure in class_charts(DIGITS, "1") if "<b>1</b> (true)" in figure.data[0].y]
     assert len(marked) == 3

@@ -2,10 +2,12 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from core.config import preset_values
-from core.errors import RunError
+from core.errors import ConfigError, RunError
+from core.runs.metrics import encode
 from core.runs.run import Run, RunState, list_runs
 from core.training import jobs
 from dashboard.markdown import plain
@@ -29,7 +31,7 @@ def test_without_a_run_the_form_is_open_and_says_what_it_will_cost(open_page, ru
     at = open_page(runs_dir)
     assert not at.exception
     assert "the first run takes about a minute" in said(at)
-    assert "1,000 training images · 58,322,314 parameters · about" in said(at)
+    assert "1,000 training images · about 58 million parameters · about **" in said(at)
     assert not at.button(key="start").disabled
     assert not at.get("bidi_component")
     assert not at.dataframe
@@ -46,6 +48,15 @@ def test_each_preset_brings_its_own_settings(open_page, runs_dir, said):
     assert "5,760 training images" in said(at), "the shapes are fewer than the preset asks for"
 
 
+def test_a_limit_that_is_emptied_means_all(open_page, runs_dir, said):
+    at = fill_in(open_page(runs_dir), train_limit=None)
+    assert not at.exception
+    assert at.number_input(key="new_train_limit_smoke").value is None
+    assert at.number_input(key="new_val_limit_smoke").value == 200
+    assert "5,400 training images" in said(at)
+    assert at.run().number_input(key="new_train_limit_smoke").value is None
+
+
 def test_the_form_says_which_setting_is_out_of_its_limits(open_page, runs_dir):
     at = fill_in(open_page(runs_dir), val_fraction=0.0)
     assert not at.exception
@@ -54,6 +65,45 @@ def test_the_form_says_which_setting_is_out_of_its_limits(open_page, runs_dir):
     fill_in(at, val_fraction=0.1)
     assert not at.error
     assert not at.button(key="start").disabled
+
+
+def test_a_device_that_is_not_here_is_said_and_nothing_can_be_started(open_page, runs_dir, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    at = open_page(runs_dir)
+    at.selectbox(key="new_device_smoke").set_value("cuda").run()
+    assert not at.exception
+    assert ["cuda was asked for" in error.value for error in at.error] == [True]
+    assert at.button(key="start").disabled
+
+
+def test_pins_are_for_runs_on_the_images_they_were_chosen_from(open_page, trained_run, runs_dir):
+    at = open_page(trained_run.path.parent, "feature_maps", image="4")
+    at.button(key="pin").click().run()
+    assert at.button(key="pin").label == "Unpin"
+    at.session_state["new_run"] = True
+    at.switch_page("app_pages/train.py").run()
+    assert not at.exception
+    assert at.text_input(key="new_pinned_images_smoke_shapes").value == ""
+    at.segmented_control(key="source").set_value("folder").run()
+    folder = str(trained_run.config.data_dir)
+    at.text_input(key="folder").set_value(folder).run()
+    assert not at.exception
+    pinned = at.text_input(key=f"new_pinned_images_smoke_{folder}")
+    assert pinned.value == "4"
+    assert not at.button(key="start").disabled
+    pinned.set_value("photo, 6").run()
+    assert [error.value for error in at.error] == ["pinned_images: there is no test image 6; the test set has 0 to 5."]
+    assert at.button(key="start").disabled
+
+
+def test_what_goes_wrong_while_the_machine_is_timed_is_said(open_page, runs_dir, monkeypatch):
+    def fail(*_):
+        raise ConfigError("Out of GPU memory at batch_size 16; try 8.")
+
+    monkeypatch.setattr("dashboard.cache.speed", fail)
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert [error.value for error in at.error] == ["Out of GPU memory at batch_size 16; try 8."]
 
 
 def test_a_folder_is_named_before_it_can_be_trained_on(open_page, runs_dir, image_tree, said):
@@ -106,6 +156,19 @@ def test_a_finished_run_shows_its_curves_its_classes_and_its_test_accuracy(open_
     assert table["run_id"].tolist() == [trained_run.id]
     assert table["progress"].tolist() == ["2 of 2"]
     assert not {"stop", "resume", "start"} & {button.key for button in at.button}, "the form is folded away"
+
+
+@pytest.mark.parametrize(("count", "charts", "pictures"), [(20, 2, 0), (21, 1, 1)])
+def test_the_confusion_matrix_of_many_classes_is_a_picture(open_page, write_run, runs_dir, count, charts, pictures):
+    run = write_run("a", end={"state": "stopped", "reason": ""}, data={"class_names": [f"c{i}" for i in range(count)]})
+    epoch = {"kind": "epoch", "epoch": 1, "step": 5, "seconds": 9, "val_loss": 1.0, "val_accuracy": 0.5}
+    classes = {"val_per_class_accuracy": [0.5] * count, "val_confusion": np.eye(count, dtype=int).tolist()}
+    with (run.path / "metrics-0001.jsonl").open("ab") as file:
+        file.write(encode(epoch | classes))
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == charts
+    assert len([html for html in at.get("html") if "Confusion matrix of" in html.proto.body]) == pictures
 
 
 @pytest.mark.parametrize("axis", ["Step", "Epoch", "Time"])

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from core.data import folder as folder_module
-from core.data.folder import load_folder
+from core.data.folder import count_folder, load_folder
 from core.data.images import ImageSet
 from core.errors import DataError, StopRequested
 from core.progress import no_progress
@@ -52,6 +52,7 @@ def test_train_and_test_folders(tree: Path) -> None:
     train, test, notes = load(tree)
     assert train.class_names == test.class_names == ("cat", "dog")
     assert (class_counts(train), class_counts(test)) == ([4, 4], [2, 2])
+    assert count_folder(tree) == (8, 4)
     assert train.images.shape == (8, 3, 12, 12)
     with Image.open(tree / "test" / "dog" / "1.png") as image:
         assert np.array_equal(test.image(3), np.asarray(image))
@@ -62,6 +63,7 @@ def test_train_and_test_folders(tree: Path) -> None:
 def test_one_level_is_split_by_seed(tree: Path) -> None:
     train, test, notes = load(tree / "train")
     assert (class_counts(train), class_counts(test)) == ([3, 3], [1, 1])
+    assert count_folder(tree / "train") == (6, 2)
     assert notes == ("No test folder: 15% of every class was set aside as the test set.",)
     assert any(not torch.equal(load(tree / "train", seed)[1].images, test.images) for seed in range(1, 5))
     assert len(cache_files(tree / "train")) == 1  # another seed decodes nothing again

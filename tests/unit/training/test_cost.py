@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core.config import make_config
+from core.errors import ConfigError
 from core.runs.run import Run, create_run
 from core.runs.writer import RunWriter
 from core.training.cost import Speed, estimate, known_speed, measure_speed
@@ -35,6 +36,7 @@ def test_time_goes_with_epochs_and_speed() -> None:
     assert two - one == pytest.approx(32)
     twice = estimate(make_config(num_epochs=1), Speed("CPU", "float32", 200.0), COUNTS)
     assert twice.seconds == pytest.approx(one / 2)
+    assert estimate(make_config(), None, COUNTS).seconds is None
 
 
 def test_smaller_inputs_first_take_less_time() -> None:
@@ -83,6 +85,28 @@ def test_a_known_pace_is_that_of_the_first_run_on_this_device_at_this_precision(
     assert known_speed(config, runs[:3]) is None
 
 
+def test_a_pace_is_known_for_its_own_number_of_threads(tmp_path: Path) -> None:
+    one, all_ = (make_config(device="cpu", precision="float32", num_threads=n) for n in (1, 0))
+    run = run_with_pace(tmp_path, "one", 30, device=device_name(CPU, 1), precision="float32")
+    assert known_speed(one, [run]) == Speed("CPU, 1 thread", "float32", 30)
+    if device_name(CPU) != device_name(CPU, 1):
+        assert known_speed(all_, [run]) is None
+
+
+def test_a_measurement_computes_with_as_many_threads_as_the_run_will(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen = torch.get_num_threads(), []
+
+    def step(*_: object) -> torch.Tensor:
+        seen.append(torch.get_num_threads())
+        return torch.zeros(3)
+
+    monkeypatch.setattr("core.training.cost.training_step", step)
+    speed = measure_speed(make_config(device="cpu", precision="float32", num_threads=before + 1))
+    assert speed.device == f"CPU, {before + 1} threads"
+    assert set(seen) == {before + 1}
+    assert torch.get_num_threads() == before
+
+
 def test_a_damaged_run_does_not_hide_the_pace_of_the_others(tmp_path: Path) -> None:
     damaged = create_run(tmp_path, make_config(), {}, "damaged")
     (damaged.path / "config.json").write_text("")
@@ -94,3 +118,12 @@ def test_a_measurement_trains_for_real_and_says_on_what() -> None:
     speed = measure_speed(make_config(device="cpu", precision="float32"))
     assert (speed.device, speed.precision) == (device_name(CPU), "float32")
     assert 1 < speed.images_per_second < 10_000
+
+
+def test_a_step_that_does_not_fit_into_the_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA")
+
+    monkeypatch.setattr("core.training.cost.training_step", fail)
+    with pytest.raises(ConfigError, match="Out of GPU memory at batch_size 16; try 8"):
+        measure_speed(make_config(device="cpu", precision="float32"))

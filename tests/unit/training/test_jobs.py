@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -68,6 +68,49 @@ def test_of_many_starts_at_once_exactly_one_wins(start: Callable[..., Run], runs
         thread.join()
     assert (len(won), len(refused)) == (1, 24)
     assert list_runs(runs_dir) == won
+
+
+@pytest.fixture
+def ending(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Run, threading.Event]]:
+    """A run that has said its last word while its thread still holds the lock, until the event is set."""
+    let_go, close = threading.Event(), RunWriter.close
+
+    def slowly(writer: RunWriter) -> None:
+        let_go.wait(10)
+        close(writer)
+
+    monkeypatch.setattr(RunWriter, "close", slowly)
+    run = start("first")
+    run.request_stop()
+    while run.end is None:
+        time.sleep(0.001)
+    yield run, let_go
+    let_go.set()
+
+
+def test_a_run_that_has_ended_is_not_active_and_can_be_resumed_at_once(ending: tuple[Run, threading.Event]) -> None:
+    run, let_go = ending
+    assert jobs.active() is None
+    threading.Timer(0.05, let_go.set).start()
+    assert jobs.resume(run, data_dir=run.path).state is RunState.RUNNING
+    assert jobs.active() == run
+
+
+def test_a_start_does_not_wait_for_ever_for_the_run_before(
+    start: Callable[..., Run], ending: tuple[Run, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_TIDY_SECONDS", 0.01)
+    with pytest.raises(RunLockedError, match="has just ended is still being written"):
+        start("second")
+    ending[1].set()
+    assert jobs.wait(10)
+    assert start("second").state is RunState.RUNNING
+
+
+def test_a_server_does_not_end_before_the_thread_of_a_run_that_has(ending: tuple[Run, threading.Event]) -> None:
+    threading.Timer(0.05, ending[1].set).start()
+    jobs._shut_down()
+    assert jobs.wait(0)
 
 
 def test_a_running_run_cannot_be_resumed(start: Callable[..., Run]) -> None:
@@ -141,6 +184,12 @@ def test_the_environment_is_recorded(start: Callable[..., Run]) -> None:
     assert environment["torch"] == torch.__version__
     assert environment["precision"] == "float32"
     assert environment["device"].startswith("CPU, ")
+
+
+def test_the_environment_names_the_threads_that_compute(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "train", until_stopped)
+    config = make_config(device="cpu", num_threads=1)
+    assert jobs.start(config, runs_dir=runs_dir, data_dir=runs_dir).environment["device"] == "CPU, 1 thread"
 
 
 def test_a_server_that_ends_lets_its_run_stop_properly(runs_dir: Path) -> None:

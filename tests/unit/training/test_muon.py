@@ -69,7 +69,22 @@ def test_a_step_of_a_kernel_by_hand(rate: float | torch.Tensor) -> None:
         ahead = (0.05 * gradient + 0.95 * momentum).flatten(1)  # the order of the columns doesn't matter
         before = before * (1 - 0.01 * 0.5) - 0.01 * 0.4 * 75**0.5 * orthogonal(ahead).view(before.shape)
         torch.testing.assert_close(kernel.detach(), before, rtol=0, atol=1e-6)
-    assert set(optimizer.state[kernel]) == {"momentum"}
+    assert set(optimizer.state[kernel]) == {"momentum", "step"}
+
+
+def test_its_state_travels_like_that_of_any_optimizer() -> None:
+    parts = network()
+    settings = {"dtype": torch.float32, "lr": 0.01, "fused": True}
+    first = Muon([{"params": list(parts.parameters())}], **settings)
+    set_gradients(parts)
+    first.step()
+    again = copy.deepcopy(parts)
+    second = Muon([{"params": list(again.parameters())}], **settings)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))  # else they would share the moments
+    for optimizer, net in ((first, parts), (second, again)):
+        set_gradients(net, seed=4)
+        optimizer.step()
+    assert all(map(torch.equal, parts.parameters(), again.parameters()))
 
 
 def test_a_step_is_as_long_for_every_shape() -> None:
