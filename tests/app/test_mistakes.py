@@ -67,6 +67,14 @@ def test_all_mistakes_come_first_the_worst_at_the_top(mistakes, said):
     assert "image 0 (circle, predicted circle) isn't among them" in said(at)
 
 
+def test_test_images_that_changed_since_the_training_are_not_called_new(mistakes, run, said):
+    assert "judged 6 test images, which training never saw: **50.0% correct**" in said(mistakes())
+    (run.path / "data.json").write_text(json.dumps({"test_fingerprint": "0" * 16}))
+    at = mistakes()
+    assert "The test images have changed since the run began" in said(at)
+    assert "judged 6 test images: **50.0% correct**" in said(at)
+
+
 def test_a_cell_has_its_images_in_either_order(mistakes):
     at = mistakes()
     at.selectbox(key="true").set_value("any class").run()
