@@ -204,6 +204,7 @@ def test_what_was_kept_is_shown_without_the_images(mistakes, run, monkeypatch, s
     st.cache_resource.clear()
     with monkeypatch.context() as patch:
         patch.setattr("dashboard.cache.load_test_images", gone)
+        patch.setattr("dashboard.cache.load_data", gone)
         at = mistakes(true="star", predicted="cross", image="4")
         assert not at.exception
         assert not at.error

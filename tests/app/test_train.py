@@ -92,7 +92,9 @@ def test_pins_are_for_runs_on_the_images_they_were_chosen_from(open_page, traine
     assert pinned.value == "4"
     assert not at.button(key="start").disabled
     pinned.set_value("photo, 6").run()
-    assert [error.value for error in at.error] == ["pinned_images: there is no test image 6; the test set has 0 to 5."]
+    assert [error.value for error in at.error] == [
+        plain("pinned_images: there is no test image 6; the test set has 0 to 5.")
+    ]
     assert at.button(key="start").disabled
 
 
@@ -103,7 +105,7 @@ def test_what_goes_wrong_while_the_machine_is_timed_is_said(open_page, runs_dir,
     monkeypatch.setattr("dashboard.cache.speed", fail)
     at = open_page(runs_dir)
     assert not at.exception
-    assert [error.value for error in at.error] == ["Out of GPU memory at batch_size 16; try 8."]
+    assert [error.value for error in at.error] == [plain("Out of GPU memory at batch_size 16; try 8.")]
 
 
 def test_a_folder_is_named_before_it_can_be_trained_on(open_page, runs_dir, image_tree, said):
@@ -241,7 +243,7 @@ def test_a_stop_that_cannot_be_asked_for_is_said(open_page, write_run, runs_dir,
         monkeypatch.setattr(Run, "request_stop", refuse)
         at.button(key="stop").click().run()
         assert not at.exception
-        assert [warning.value for warning in at.warning] == ["Run 'a' can't be stopped from here."]
+        assert [warning.value for warning in at.warning] == [plain("Run 'a' can't be stopped from here.")]
         assert not at.button(key="stop").disabled
 
 

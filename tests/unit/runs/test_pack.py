@@ -143,10 +143,6 @@ def test_it_is_small_and_holds_no_pickle(packed_run: Run) -> None:
     assert sum(path.stat().st_size for path in files.values()) < 9_500_000
 
 
-def test_it_knows_no_test_images_as_others_have_other_copies(packed_run: Run, trained_run: Run) -> None:
-    assert set(trained_run.data) - set(packed_run.data) == {"test_fingerprint"}
-
-
 def test_no_path_of_the_machine_is_in_any_file(packed_run: Run, trained_run: Run, image_tree: Path) -> None:
     assert str(image_tree) in (trained_run.path / "config.json").read_text()
     for path in packed_run.path.rglob("*.*"):
@@ -159,7 +155,8 @@ def test_its_record_is_that_of_the_training(packed_run: Run, trained_run: Run) -
     changed = {"data_source": "cifar10", "data_dir": None, "device": "auto", "num_threads": 0}
     assert packed_run.config == trained_run.config.model_copy(update=changed)
     assert packed_run.environment == trained_run.environment
-    assert packed_run.data == trained_run.data | {"notes": []}
+    known = {name: value for name, value in trained_run.data.items() if name != "test_fingerprint"}
+    assert packed_run.data == known | {"notes": []}, "others may have another copy of the test images"
     assert summary(packed_run) == summary(trained_run) | {"run_id": "shipped", "data_source": "cifar10"}
     assert packed_run.progress == replace(trained_run.progress, message="", images_per_second=0.0, eta_seconds=0.0)
     before, after = MetricsReader(trained_run.path), MetricsReader(packed_run.path)
