@@ -83,7 +83,7 @@ def learning_shares(history: History) -> go.Figure:
         height=340, margin={"l": 0, "r": 16, "t": 8, "b": 0}, hovermode="x unified",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
-    figure.update_xaxes(title="Epoch", tickformat="d", dtick=1 if len(history.epochs) == 1 else None)
+    _name_epochs(figure, history.epochs)
     figure.update_yaxes(range=[0, 1], tickformat=".0%", title="Share of the images")
     return figure
 
@@ -100,6 +100,11 @@ def true_probability(epochs: Sequence[int], probabilities: np.ndarray, correct: 
         )
     )  # fmt: skip
     figure.update_layout(height=230, margin={"l": 0, "r": 16, "t": 8, "b": 0})
-    figure.update_xaxes(title="Epoch")
+    _name_epochs(figure, epochs)
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%", title="Probability of the true class")
     return figure
+
+
+def _name_epochs(figure: go.Figure, epochs: Sequence[int]) -> None:
+    """The axis of epochs; without halves of them where they are few."""
+    figure.update_xaxes(title="Epoch", dtick=1 if epochs[-1] - epochs[0] < 10 else None)

@@ -70,3 +70,4 @@ def test_the_shares_of_a_single_epoch_are_seen_too():
     ]
     assert one.layout.barmode == "stack"
     assert {trace.type for trace in two.data} == {"scatter"}
+    assert (one.layout.xaxis.dtick, two.layout.xaxis.dtick) == (1, 1), "no epoch one and a half"
