@@ -37,7 +37,7 @@ from core.progress import OnProgress, on_terminal
 from core.runs.checkpoints import load_model
 from core.runs.run import list_runs, load_run
 from core.training import command as train
-from core.training.device import pick_device
+from core.training.device import fastest_device
 
 _out = Console(highlight=False, markup=False)
 
@@ -59,8 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
     config = with_images(run.config, options)
-    device = pick_device(config.model_copy(update={"device": "auto"}))  # the one that trained may not be here
-    model = load_model(run, options.which, device)
+    model = load_model(run, options.which, fastest_device())
     with on_terminal() as progress:
         images = _images(config, options.split, progress)
         require_classes(images, model.class_names)

@@ -112,6 +112,11 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def num_bytes(path: Path) -> int:
+    """The size of a file, or of all files in a folder and below."""
+    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+
+
 def _make_readable(path: Path, mode: int = 0o666) -> None:
     """tempfile makes what only its owner reads; give it the permissions that a plain open or mkdir would."""
     if os.name == "posix":

@@ -12,6 +12,8 @@ from rich.console import Console
 from core.arguments import with_images
 from core.config import DataSource
 from core.data.sources import load_data
+from core.files import num_bytes
+from core.follow import file_size
 from core.model.alexnet import AlexNet
 from core.paths import data_dir
 from core.progress import on_terminal
@@ -59,10 +61,10 @@ def run(options: argparse.Namespace) -> int:
         taken, options.output, rank=options.rank, data_source=options.data_source,
         refit=refitted if options.refit else None,
     )  # fmt: skip
-    num_bytes = sum(path.stat().st_size for path in packed.path.rglob("*") if path.is_file())
+    size = num_bytes(packed.path)
     if options.json:
-        print(json.dumps({"output": str(options.output), "num_bytes": num_bytes}))
+        print(json.dumps({"output": str(options.output), "num_bytes": size}))
     else:
         without = "" if snapshot_epochs(packed) else "; no time machine, for that --pinned-images has to name the photo"
-        _out.print(f"Run {taken.id} in {options.output}: {num_bytes / 1e6:.1f} MB{without}")
+        _out.print(f"Run {taken.id} in {options.output}: {file_size(size)}{without}")
     return 0

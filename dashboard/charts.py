@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.export.curves import plotly_scale
+from core.export.curves import MOST_NUMBERS, plotly_scale
 from core.prediction import Prediction
 from dashboard.colors import ACCENT
 from dashboard.components.live_chart import Panel, Series
-from dashboard.html_charts import MOST_NUMBERS
 
 X_AXES = {"Step": "step", "Epoch": "epoch", "Time": "minutes"}
 X_TITLES = {"step": "Step", "epoch": "Epoch", "minutes": "Minutes"}

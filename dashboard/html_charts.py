@@ -6,12 +6,12 @@ from html import escape
 
 import numpy as np
 
+from core.export.curves import MOST_NUMBERS
 from core.inspection.mosaic import colormap, palette_png
 from dashboard.colors import ACCENT
 
 _DARK_TEXT_FROM = 140  # of 255: the lightness of a colour from which black is read better than white
 _MOST_ROWS = 10
-MOST_NUMBERS = 20  # classes: the numbers of more take a megabyte each time, and nobody can read them
 _CAPTION = '<caption style="caption-side:bottom;text-align:left;opacity:0.75">'
 
 

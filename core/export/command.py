@@ -21,6 +21,7 @@ from core.errors import ExportError
 from core.export.activations import write_arrays
 from core.export.request import CHOICES, OF_WEIGHTS, Kind, Request, fulfil
 from core.export.tables import Table
+from core.files import num_bytes
 from core.follow import file_size
 from core.inspection.feature_maps import STAGES, feature_maps
 from core.inspection.mosaic import Scale
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
             _with_picture(request, images), options.output, images=images, progress=progress,
             model=lambda: load_model(taken, options.which),
         )  # fmt: skip
-    size = sum(file.stat().st_size for file in [options.output, *options.output.rglob("*")] if file.is_file())
+    size = num_bytes(options.output)
     if options.json:
         print(json.dumps({"output": str(options.output), "num_bytes": size}))
     else:

@@ -14,7 +14,8 @@ from core.inspection.mosaic import colormap
 MAX_POINTS = 1500  # of a curve: more than a screen has pixels, and the file stays small
 _TRAIN, _VAL, _ACCENT = "#2b8cc4", "#e07b39", "#0f9b9b"  # told apart by most, on white and on black
 _LONGEST = 28  # letters of a class name on an axis
-_MOST_CLASSES, _MOST_NUMBERS = 100, 20  # that a confusion matrix is drawn for; that fit into its cells
+_MOST_CLASSES = 100  # that a confusion matrix is drawn for
+MOST_NUMBERS = 20  # classes: the numbers of more take a megabyte each time, and nobody can read them
 
 
 def learning_charts(steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any]]) -> str:
@@ -44,13 +45,13 @@ def class_charts(counts: np.ndarray, names: Sequence[str]) -> str:
     totals = counts.sum(1)
     share = counts / np.maximum(totals[:, None], 1)
     shown = [text(name) for name in names]
-    height = 120 + 34 * max(len(names), 8) if len(names) <= _MOST_NUMBERS else 700
+    height = 120 + 34 * max(len(names), 8) if len(names) <= MOST_NUMBERS else 700
     matrix = {
         "type": "heatmap", "z": share.round(4).tolist(), "x": shown, "y": shown, "zmin": 0, "zmax": 1,
         "colorscale": plotly_scale("viridis"), "colorbar": {"tickformat": ".0%", "thickness": 12},
         "text": counts.tolist(), "hovertemplate": "true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
     }  # fmt: skip
-    if len(names) <= _MOST_NUMBERS:
+    if len(names) <= MOST_NUMBERS:
         matrix |= {"texttemplate": "%{text}"}
     bars = {
         "type": "bar", "orientation": "h", "y": shown, "marker": {"color": _ACCENT}, "cliponaxis": False,

@@ -16,14 +16,7 @@ from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.runs.snapshots import is_kept
-from core.training.device import (
-    device_name,
-    out_of_memory,
-    pick_device,
-    pick_precision,
-    pick_threads,
-    precision_name,
-)
+from core.training.device import describe, out_of_memory, pick_device, pick_precision, pick_threads
 from core.training.progressive import step_cost, work
 from core.training.state import RECENT, TrainingState, fresh
 from core.training.step import training_step
@@ -64,7 +57,7 @@ def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
     The optimiser has to be the same, on a CPU the threads, and on a GPU the batch size, which decides there too.
     """
     device = pick_device(config)
-    here = device_name(device, pick_threads(config)), precision_name(pick_precision(config, device))
+    here = describe(config, device)
     for run in runs:
         if not run.is_readable or (run.environment.get("device"), run.environment.get("precision")) != here:
             continue
@@ -88,8 +81,8 @@ def measure_speed(config: TrainConfig) -> Speed:
     batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size
     pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
-    threads, before = pick_threads(config), torch.get_num_threads()
-    torch.set_num_threads(threads)
+    before = torch.get_num_threads()
+    torch.set_num_threads(pick_threads(config))
     try:
         state = fresh(config, images, device)
         fastest = min(_step_seconds(config, state, images) for _ in range(_TRIES))
@@ -97,7 +90,7 @@ def measure_speed(config: TrainConfig) -> Speed:
         raise out_of_memory(config) from error
     finally:
         torch.set_num_threads(before)
-    return Speed(device_name(device, threads), precision_name(state.precision), batch / fastest)
+    return Speed(*describe(config, device), batch / fastest)
 
 
 def _step_seconds(config: TrainConfig, state: TrainingState, images: ImageSet) -> float:

@@ -21,10 +21,17 @@ _ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes w
 
 def pick_device(config: TrainConfig) -> torch.device:
     """The device that `config.device` means here. Raises ConfigError for cuda where there is none."""
-    has_cuda = torch.cuda.is_available()
-    if config.device == "cuda" and not has_cuda:
+    if config.device == "cpu":
+        return torch.device("cpu")
+    device = fastest_device()
+    if config.device == "cuda" and device.type != "cuda":
         raise ConfigError("device: cuda was asked for, but torch sees no CUDA GPU here; choose auto or cpu.")
-    return torch.device("cuda" if has_cuda and config.device != "cpu" else "cpu")
+    return device
+
+
+def fastest_device() -> torch.device:
+    """A GPU where torch sees one, else the CPU: also for a network that was trained on a device that isn't here."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def out_of_memory(config: TrainConfig) -> ConfigError:
@@ -55,6 +62,11 @@ def pick_precision(config: TrainConfig, device: torch.device) -> torch.dtype:
 def precision_name(precision: torch.dtype) -> str:
     """float32 or bfloat16."""
     return str(precision).removeprefix("torch.")
+
+
+def describe(config: TrainConfig, device: torch.device) -> tuple[str, str]:
+    """Name of the device, with its threads, and precision: what a run records, and a later estimate looks for."""
+    return device_name(device, pick_threads(config)), precision_name(pick_precision(config, device))
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

@@ -18,15 +18,7 @@ from core.config import TrainConfig
 from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
-from core.training.device import (
-    device_name,
-    out_of_memory,
-    pick_device,
-    pick_precision,
-    pick_threads,
-    precision_name,
-    release_memory,
-)
+from core.training.device import describe, out_of_memory, pick_device, release_memory
 from core.training.distributed import SilentWriter, current, report_failure, reported_failure
 from core.training.loop import train
 
@@ -160,10 +152,11 @@ def _readable(error: Exception, run: Run, log: str) -> str:
 
 
 def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]:
+    name, precision = describe(config, device)
     return {
-        "device": device_name(device, pick_threads(config)),
+        "device": name,
         "processes": current().count,
-        "precision": precision_name(pick_precision(config, device)),
+        "precision": precision,
         "cpu_threads": os.cpu_count(),
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -13,7 +13,7 @@ from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Tensors
 from core.runs.compact import expand
-from core.training.device import pick_device, pick_precision
+from core.training.device import fastest_device, pick_precision
 from core.training.optimizer import set_learning_rate
 
 _BATCH = 250
@@ -30,7 +30,7 @@ def refit(
     device. `model` is used up: its mode, device and generator change. Raises DataError for images of other classes.
     """
     require_classes(images, model.class_names)
-    device = pick_device(config.model_copy(update={"device": "auto"}))
+    device = fastest_device()
     precision = pick_precision(config, device)
     generator = torch.Generator(device).manual_seed(config.seed)
     model.to(device).train().requires_grad_(False)

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.errors import CoreError
+from core.export.curves import MOST_NUMBERS
 from core.follow import before_packing
 from core.paths import data_dir
 from core.runs.checkpoints import best_accuracy
@@ -17,7 +18,7 @@ from dashboard.components.curve_picker import pick_curves
 from dashboard.components.live_chart import live_charts
 from dashboard.components.packed_run import packed_run
 from dashboard.components.status import error_box, progress_line, status_line
-from dashboard.html_charts import MOST_NUMBERS, confusion_html
+from dashboard.html_charts import confusion_html
 from dashboard.markdown import plain
 
 _RECENT_STEPS = 20
