@@ -19,6 +19,7 @@ from core.files import new_folder, read_json, write_json
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 STALLED_AFTER_SECONDS = 60.0
+_FRESH_SECONDS = 5.0  # a writer reports every second
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _probe = threading.Lock()
 
@@ -173,9 +174,13 @@ class Run:
         return FileLock(self.path / "run.lock", thread_local=False)
 
     def _is_locked(self) -> bool:
+        """Whether a writer holds the lock, and not just somebody who looks, as is done here."""
         if not (self.path / "run.lock").exists():
             return False
-        for _ in range(3):
+        was_alive = time.time() - self.progress.heartbeat < _FRESH_SECONDS
+        for look in range(1 if was_alive else 3):
+            if look:
+                time.sleep(0.002)  # another process's probe lets go within this
             with _probe:  # two probes in one process must not take each other for a writer
                 try:
                     with self.lock().acquire(timeout=0):
@@ -184,7 +189,6 @@ class Run:
                     pass
                 except OSError:  # a folder that we may only read: its heartbeat has to do
                     return time.time() - self.progress.heartbeat < STALLED_AFTER_SECONDS
-            time.sleep(0.002)  # another process's probe lets go within this
         return True
 
 

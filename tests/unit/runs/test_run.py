@@ -90,6 +90,20 @@ def test_a_writer_without_a_heartbeat_is_stalled_and_recovers(run: Run) -> None:
         assert run.state is RunState.RUNNING
 
 
+def test_a_writer_that_reports_is_known_at_one_look(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RunWriter(run) as writer:
+        writer.report(force=True)
+        monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("a page would wait"))
+        assert run.state is RunState.RUNNING
+
+
+def test_somebody_who_looks_is_no_writer(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = run.lock()
+    with lock.acquire():
+        monkeypatch.setattr(time, "sleep", lambda seconds: lock.release())
+        assert run.state is RunState.INTERRUPTED
+
+
 def test_looking_changes_nothing(run: Run) -> None:
     with RunWriter(run) as writer:
         writer.log("event", event="start", step=0)
