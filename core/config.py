@@ -93,6 +93,11 @@ class TrainConfig(BaseModel):
         "standard",
         description="Input scale. unit: pixels in 0..1 as the original did; standard: zero mean, unit deviation.",
     )
+    lrn_alpha: Annotated[float, Gt(0), Le(100)] = Field(
+        1e-4,
+        description="How much loud neighbours quieten a channel in LRN. 0.0001 is the paper's, for pixels of 0..255: "
+        "next to nothing at the input scales here. About 3 makes them count.",
+    )
     seed: Annotated[int, Ge(0), Lt(2**31)] = Field(0, description="Decides the split, the weights and the order.")
     device: Device = Field("auto", description="auto takes a CUDA GPU where there is one, else the CPU.")
     precision: Precision = Field(

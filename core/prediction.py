@@ -56,8 +56,7 @@ def evaluation_view(model: AlexNet) -> AlexNet:
 
 def private_view(model: AlexNet) -> AlexNet:
     """A second AlexNet over the same weights, in evaluation mode and without gradients of them: free to be hooked."""
-    with torch.device("meta"):
-        view = AlexNet(model.num_classes, class_names=model.class_names, input_spec=model.input_spec)
+    view = model.twin()
     view.load_state_dict(model.state_dict(), assign=True)
     return view.eval().requires_grad_(False)
 

@@ -139,7 +139,7 @@ def _layer_node(onnx: Any, name: str, layer: nn.Module, inputs: list[str]) -> An
         case nn.ReLU():
             return node("Relu")
         case LocalResponseNorm():
-            return node("LRN", size=5, alpha=1e-4, beta=0.75, bias=2.0)
+            return node("LRN", size=5, alpha=layer.alpha, beta=0.75, bias=2.0)
         case nn.MaxPool2d():
             return node("MaxPool", kernel_shape=[layer.kernel_size] * 2, strides=[layer.stride] * 2)
         case Flatten():

@@ -32,6 +32,7 @@ def about(checkpoint: Checkpoint) -> dict[str, str]:
         "weights_sha256": checkpoint.fingerprint,
         "class_names": json.dumps(checkpoint.class_names, ensure_ascii=False),
         "input_spec": json.dumps(asdict(checkpoint.input_spec)),
+        "lrn_alpha": str(checkpoint.lrn_alpha),
     }
 
 

@@ -25,14 +25,15 @@ class Normalization:
     """LRN of one unit (Krizhevsky et al. 2012, section 3.3): divided by a number that grows with its neighbours.
 
     channels: the unit's own and up to two on either side, fewer at the first and the last. values: float64, theirs
-    after the ReLU at the same pixel. own: the place of the unit's own among them.
+    after the ReLU at the same pixel. own: the place of the unit's own among them. alpha: the network's,
+    how much they count.
     """
 
     channels: tuple[int, ...]
     values: np.ndarray
     own: int
+    alpha: float
     size: int = 5
-    alpha: float = 1e-4
     beta: float = 0.75
     k: float = 2.0
 
@@ -174,14 +175,17 @@ def walk(model: AlexNet, activations: Activations, layer: str, channel: int, row
     patch, padding = _patch(activations[before], model, layer, row, column)
     stages = [stage for stage in STAGES if stage + number in activations]
     last = activations[f"lrn{number}" if "lrn" in stages else f"relu{number}"]
-    place, pooling = dict.fromkeys(stages, (channel, row, column)), None
+    place = dict.fromkeys(stages, (channel, row, column))
+    normalization = pooling = None
+    if "lrn" in stages:
+        normalization = _normalization(activations[f"relu{number}"], model.lrn_alpha, channel, row, column)
     if "pool" in stages:
         pooling = _pooling(last[channel], f"pool{number}", len(activations[f"pool{number}"][0]), row, column)
         place["pool"] = (channel, pooling.row, pooling.column)
     return Walk(
         layer, channel, row, column, field, before, window(layer, row, column), patch, padding, kernel,
         bias=float(model.get_parameter(f"{layer}.bias").detach()[channel]),
-        normalization=_normalization(activations[f"relu{number}"], channel, row, column) if "lrn" in stages else None,
+        normalization=normalization,
         pooling=pooling,
         destination=_destination(model, layer, *place[stages[-1]]),
         network={stage: float(activations[stage + number][where]) for stage, where in place.items()},
@@ -209,11 +213,11 @@ def _patch(maps: np.ndarray, model: AlexNet, layer: str, row: int, column: int) 
     return patch, padding
 
 
-def _normalization(maps: np.ndarray, channel: int, row: int, column: int) -> Normalization:
+def _normalization(maps: np.ndarray, alpha: float, channel: int, row: int, column: int) -> Normalization:
     reach = Normalization.size // 2
     channels = range(max(channel - reach, 0), min(channel + reach + 1, len(maps)))
     values = maps[channels.start : channels.stop, row, column].astype(np.float64)
-    return Normalization(tuple(channels), values, own=channels.index(channel))
+    return Normalization(tuple(channels), values, own=channels.index(channel), alpha=alpha)
 
 
 def _pooling(own: np.ndarray, name: str, side: int, row: int, column: int) -> Pooling:

@@ -20,6 +20,7 @@ from core.model.stretched_conv import stretch, stretched_conv
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 INPUT_SIZE = 227  # pixels
+LRN_ALPHA = 1e-4  # the paper's, whose input was 0..255 less the mean
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,14 @@ class InputSpec:
 
 
 class LocalResponseNorm(nn.Module):
-    """LRN with the paper's constants: size 5, alpha 1e-4, beta 0.75, k 2; of relu(x + bias) where a bias is given."""
+    """LRN with the paper's size 5, beta 0.75 and k 2; of relu(x + bias) where a bias is given."""
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self.alpha = alpha
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        return local_response_norm(x, size=5, alpha=1e-4, beta=0.75, k=2.0, bias=bias)
+        return local_response_norm(x, size=5, alpha=self.alpha, beta=0.75, k=2.0, bias=bias)
 
 
 class Dropout(nn.Module):
@@ -80,6 +85,7 @@ class AlexNet(nn.Module):
         *,
         class_names: tuple[str, ...] | None = None,
         input_spec: InputSpec | None = None,
+        lrn_alpha: float = LRN_ALPHA,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
@@ -92,11 +98,11 @@ class AlexNet(nn.Module):
 
         self.conv1 = nn.Conv2d(3, 96, kernel_size=11, stride=4)
         self.relu1 = nn.ReLU()
-        self.lrn1 = LocalResponseNorm()
+        self.lrn1 = LocalResponseNorm(lrn_alpha)
         self.pool1 = MaxPool()
         self.conv2 = nn.Conv2d(96, 256, kernel_size=5, padding=2)
         self.relu2 = nn.ReLU()
-        self.lrn2 = LocalResponseNorm()
+        self.lrn2 = LocalResponseNorm(lrn_alpha)
         self.pool2 = MaxPool()
         self.conv3 = nn.Conv2d(256, 384, kernel_size=3, padding=1)
         self.relu3 = nn.ReLU()
@@ -117,6 +123,17 @@ class AlexNet(nn.Module):
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    @property
+    def lrn_alpha(self) -> float:
+        return self.lrn1.alpha
+
+    def twin(self) -> AlexNet:
+        """The same network without weights: they are to be loaded with assign=True."""
+        with torch.device("meta"):  # no memory and no random numbers
+            return AlexNet(
+                self.num_classes, class_names=self.class_names, input_spec=self.input_spec, lrn_alpha=self.lrn_alpha
+            )
 
     def forward(self, x: torch.Tensor, size: int | None = None) -> torch.Tensor:
         """Logits (N x num_classes) of normalised images (N x 3 x 227 x 227, floating point).

@@ -49,8 +49,8 @@ def _pair(value: int | tuple[int, ...] | str) -> int:
 
 def layer_table(model: AlexNet) -> list[LayerInfo]:
     """Every layer of `model` in order, derived from its modules and one pass without data."""
+    twin = model.twin().eval()
     with torch.device("meta"):
-        twin = AlexNet(model.num_classes).eval()
         image = torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE, dtype=torch.float32)
     rows: list[LayerInfo] = []
     field, stride, offset = 1, 1, 0

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import CheckpointError
 from core.files import read_json, replacing, write_json
-from core.model.alexnet import AlexNet, InputSpec
+from core.model.alexnet import LRN_ALPHA, AlexNet, InputSpec
 from core.runs.compact import expand
 from core.runs.run import Run
 from core.runs.writer import RunWriter
@@ -40,7 +40,7 @@ class Checkpoint:
 
     step: training steps done. epoch: epochs completed. seconds: training time so far, over all attempts.
     val_accuracy: 0..1, or None where it was saved between validations.
-    epoch_sums: of the epoch under way: loss times images, correct images, images.
+    lrn_alpha: the network's. epoch_sums: of the epoch under way: loss times images, correct images, images.
     """
 
     run: Run
@@ -51,6 +51,7 @@ class Checkpoint:
     val_accuracy: float | None
     class_names: tuple[str, ...]
     input_spec: InputSpec
+    lrn_alpha: float
     epoch_sums: list[float]
     files: Files
 
@@ -98,6 +99,7 @@ def save_checkpoint(
         "val_accuracy": known if val_accuracy is None else val_accuracy,
         "class_names": list(model.class_names),
         "input_spec": asdict(model.input_spec),
+        "lrn_alpha": model.lrn_alpha,
         "torch": torch.__version__,
         "files": _write_missing(folder, manifest.get("files", {}), tensors),
     }
@@ -169,6 +171,7 @@ def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
             val_accuracy=manifest["val_accuracy"],
             class_names=tuple(manifest["class_names"]),
             input_spec=InputSpec(spec["image_size"], tuple(spec["mean"]), tuple(spec["std"])),
+            lrn_alpha=manifest.get("lrn_alpha", LRN_ALPHA),
             epoch_sums=manifest["epoch_sums"],
             files=manifest["files"],
         )
@@ -188,8 +191,9 @@ def open_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Al
     """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         model = AlexNet(
-            len(checkpoint.class_names), class_names=checkpoint.class_names, input_spec=checkpoint.input_spec
-        )
+            len(checkpoint.class_names), class_names=checkpoint.class_names, input_spec=checkpoint.input_spec,
+            lrn_alpha=checkpoint.lrn_alpha,
+        )  # fmt: skip
     weights = expand(_load_tensors(checkpoint, ".safetensors"))
     expected = {name: value.shape for name, value in model.state_dict().items()}
     found = {name: value.shape for name, value in weights.items()}

@@ -18,8 +18,7 @@ class WeightAverage:
     def __init__(self, model: AlexNet, decay: float) -> None:
         self.decay = decay
         self._live: list[torch.Tensor] = list(model.parameters())
-        with torch.device("meta"):
-            self.model = AlexNet(model.num_classes, class_names=model.class_names, input_spec=model.input_spec)
+        self.model = model.twin()
         copies = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.model.load_state_dict(copies, assign=True)
         self.model.requires_grad_(False)

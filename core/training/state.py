@@ -110,7 +110,8 @@ def begin(run: Run, config: TrainConfig, images: ImageSet, device: torch.device)
 def fresh(config: TrainConfig, images: ImageSet, device: torch.device) -> TrainingState:
     """A new network for the training images, initialised from the seed."""
     names = images.class_names
-    model = AlexNet(len(names), class_names=names, input_spec=_input_spec(config, images))
+    spec = _input_spec(config, images)
+    model = AlexNet(len(names), class_names=names, input_spec=spec, lrn_alpha=config.lrn_alpha)
     model.initialize(torch.Generator().manual_seed(config.seed))
     return _around(model, config, len(images), device)
 

@@ -116,6 +116,7 @@ class Small(nn.Module):
 
     class_names = ("a", "b")
     input_spec = InputSpec()
+    lrn_alpha = 1e-4
 
     def __init__(self, value: float) -> None:
         super().__init__()

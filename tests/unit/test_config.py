@@ -14,7 +14,7 @@ from core.errors import ConfigError
 
 NUMBER_FIELDS = [
     "train_limit", "val_limit", "val_fraction", "num_epochs", "batch_size", "learning_rate", "warmup", "weight_decay",
-    "label_smoothing", "clip_norm", "dropout", "crop_padding", "seed", "num_threads", "checkpoint_seconds",
+    "label_smoothing", "clip_norm", "dropout", "crop_padding", "lrn_alpha", "seed", "num_threads", "checkpoint_seconds",
 ]  # fmt: skip
 
 
@@ -48,6 +48,8 @@ NUMBER_FIELDS = [
         ("flip", "perhaps"),
         ("crop_padding", 65),
         ("normalize", "imagenet"),
+        ("lrn_alpha", 0),
+        ("lrn_alpha", 101),
         ("seed", -1),
         ("seed", 2**31),
         ("device", "tpu"),

@@ -72,7 +72,7 @@ def test_the_file_says_what_it_is(file: Path, session: onnxruntime.InferenceSess
 def test_rounding_of_great_logits_is_no_difference(
     checkpoint: Checkpoint, model: AlexNet, picture: Image.Image, tmp_path: Path
 ) -> None:
-    loud = AlexNet(3, class_names=model.class_names, input_spec=model.input_spec).eval()
+    loud = AlexNet(3, class_names=model.class_names, input_spec=model.input_spec, lrn_alpha=3.0).eval()
     loud.load_state_dict({name: 1e5 * value if name.startswith("fc8") else value
                           for name, value in model.state_dict().items()})  # fmt: skip
     assert export_onnx(checkpoint, loud, tmp_path / "x.onnx", picture=picture) < 1e-4

@@ -24,6 +24,7 @@ def test_another_network_loads_them_without_this_project_s_reader(
         metadata = file.metadata()
     assert json.loads(metadata["class_names"]) == ["circle", "cross", "star"]
     assert json.loads(metadata["input_spec"])["image_size"] == checkpoint.input_spec.image_size
+    assert float(metadata["lrn_alpha"]) == checkpoint.lrn_alpha
     assert metadata["run_id"] == "trained"
     assert metadata["weights_sha256"] == checkpoint.fingerprint
     other = AlexNet(3)

@@ -25,8 +25,8 @@ PICTURES = [RNG.integers(0, 256, size, dtype=np.uint8) for size in ((32, 32, 3),
 
 @pytest.fixture(scope="module")
 def model() -> AlexNet:
-    """Fresh weights, and biases that would be missed."""
-    model = AlexNet().eval().requires_grad_(False)
+    """Fresh weights, biases that would be missed, and an LRN that would."""
+    model = AlexNet(lrn_alpha=3.0).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     model.initialize(generator)
     for layer in CONV_LAYERS:
@@ -150,7 +150,7 @@ def test_the_neighbours_of_the_first_and_last_channels_are_fewer(
 def test_the_constants_of_lrn_hold_where_the_neighbours_are_loud() -> None:
     values = np.array([400.0, 0.0, 250.0, 90.0, 700.0])
     expected = functional.local_response_norm(torch.tensor(values)[None, :, None], 5, 1e-4, 0.75, 2.0)[0, 2, 0]
-    assert Normalization((0, 1, 2, 3, 4), values, own=2).result == pytest.approx(float(expected), rel=1e-12)
+    assert Normalization((0, 1, 2, 3, 4), values, own=2, alpha=1e-4).result == pytest.approx(float(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize(("layer", "pooled"), [("conv1", 27), ("conv2", 13), ("conv5", 6)])

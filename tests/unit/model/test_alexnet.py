@@ -92,6 +92,16 @@ def test_lrn_is_seen_in_the_outputs(network: AlexNet) -> None:
     assert float((changed - expected).norm() / expected.norm()) > 0.1
 
 
+def test_lrn_alpha_for_small_inputs_is_the_papers_for_large_ones() -> None:
+    """The same LRN for values divided by s, with alpha times s squared; a network's twin has it too."""
+    x = torch.randn(2, 96, 5, 5, generator=torch.Generator().manual_seed(1)).relu() * 100
+    with torch.device("meta"):
+        paper, small = AlexNet(), AlexNet(lrn_alpha=1e-4 * 100**2)
+    for lrn in (small.lrn1, small.lrn2, small.twin().lrn1):
+        torch.testing.assert_close(lrn(x / 100) * 100, paper.lrn1(x))
+    assert float((paper.lrn1(x) / (x / 2**0.75)).nan_to_num(1).min()) < 0.9
+
+
 def test_three_classes() -> None:
     model = AlexNet(num_classes=3, class_names=("ant", "bee", "cat")).eval()
     with torch.no_grad():

@@ -27,6 +27,7 @@ class Small(nn.Module):
 
     class_names = ("a", "b")
     input_spec = InputSpec()
+    lrn_alpha = 1e-4
 
     def __init__(self, value: float = 0.0) -> None:
         super().__init__()
@@ -76,7 +77,8 @@ def files(run: Run) -> set[str]:
 
 def test_a_network_comes_back_exactly(writer: RunWriter) -> None:
     spec = InputSpec(48, (1.5, 2.5, 3.5), (4.5, 5.5, 6.5))
-    model = AlexNet(3, class_names=("ä", "b c", "d"), input_spec=spec).to(memory_format=torch.channels_last)
+    model = AlexNet(3, class_names=("ä", "b c", "d"), input_spec=spec, lrn_alpha=2.5)
+    model = model.to(memory_format=torch.channels_last)
     try:
         save_checkpoint(
             writer, model, None, step=12, epoch=3, seconds=4.5, val_accuracy=0.75, epoch_sums=[6.5, 2, 3],
@@ -86,7 +88,7 @@ def test_a_network_comes_back_exactly(writer: RunWriter) -> None:
         assert (found.step, found.epoch, found.seconds, found.val_accuracy) == (12, 3, 4.5, 0.75)
         assert found.epoch_sums == [6.5, 2, 3]
         again = load_model(writer.run)
-        assert (again.class_names, again.input_spec) == (model.class_names, spec)
+        assert (again.class_names, again.input_spec, again.lrn_alpha) == (model.class_names, spec, 2.5)
         assert not again.training
         assert not any(parameter.requires_grad for parameter in again.parameters())
         for name, value in model.state_dict().items():
@@ -152,6 +154,12 @@ def test_a_manifest_without_a_field_is_refused_by_its_name(writer: RunWriter, fi
     edited(writer.run, "step-00000001", lambda manifest: manifest.pop(field))
     with pytest.raises(CheckpointError, match=rf"manifest step-00000001\.json of run 'run' is damaged: '{field}'"):
         find_checkpoint(writer.run)
+
+
+def test_a_manifest_from_before_lrn_alpha_means_the_papers(writer: RunWriter) -> None:
+    save(writer, 1, ("best", "last"))
+    edited(writer.run, "step-00000001", lambda manifest: manifest.pop("lrn_alpha"))
+    assert find_checkpoint(writer.run).lrn_alpha == 1e-4
 
 
 def test_a_manifest_without_a_checksum_is_refused(writer: RunWriter) -> None:

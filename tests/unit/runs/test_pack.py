@@ -35,6 +35,7 @@ class Small(torch.nn.Module):
 
     class_names = ("a", "b")
     input_spec = InputSpec()
+    lrn_alpha = 1e-4
 
     def __init__(self) -> None:
         super().__init__()

@@ -149,14 +149,16 @@ def test_a_stop_ends_at_once_and_a_resume_goes_on_as_if_never_stopped(
     assert_same_training(run, trained_run)
 
 
-def test_a_resume_is_exact_with_muon_an_average_and_growing_inputs(
+def test_a_resume_is_exact_with_muon_an_average_growing_inputs_and_another_alpha(
     train: Train, data_dir: Path, monkeypatch: pytest.MonkeyPatch, runs_dir: Path
 ) -> None:
-    settings = {"average_decay": 0.9, "progressive": True, "optimizer": "muon", "val_fraction": 0.2, "batch_size": 3}
+    settings = {"average_decay": 0.9, "progressive": True, "optimizer": "muon", "val_fraction": 0.2, "batch_size": 3,
+                "lrn_alpha": 3.0}  # fmt: skip
     whole = train(**settings)
     assert whole.state is RunState.FINISHED, whole.end
     run = stopped_at(train, monkeypatch, 6, **settings)
     assert_same_training(resume(run, data_dir), whole)
+    assert load_model(run, "last").lrn_alpha == 3.0
 
 
 def test_an_epoch_need_not_be_saved_but_the_last_is_and_the_best_is_a_saved_one(train: Train) -> None:
