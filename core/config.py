@@ -178,7 +178,7 @@ _LAPTOP: dict[str, Any] = {
 _STANDARD: dict[str, Any] = {
     "val_fraction": 0.04, "num_epochs": 200, "batch_size": 512, "optimizer": "muon", "learning_rate": 1e-3,
     "schedule": "cosine", "warmup": 0.05, "label_smoothing": 0.1, "cutmix": 0.5, "progressive": True,
-    "average_decay": 0.998, "checkpoint_epochs": 20,
+    "average_decay": 0.998, "checkpoint_epochs": 20, "weight_decay": 0.5, "lrn_alpha": 3.0,
 }  # fmt: skip
 _SEED_2021: dict[str, Any] = {
     "num_epochs": 40, "batch_size": 100, "optimizer": "adam", "learning_rate": 1e-4, "schedule": "constant",
