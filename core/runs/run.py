@@ -141,11 +141,11 @@ class Run:
         end = self.end
         if end is not None and end.get("state") in ("finished", "stopped", "failed"):
             return RunState(end["state"])
-        if not self._is_locked():
-            return RunState.INTERRUPTED
         heartbeat = self.progress.heartbeat
-        late = heartbeat > 0 and time.time() - heartbeat > STALLED_AFTER_SECONDS
-        return RunState.STALLED if late else RunState.RUNNING
+        silence = time.time() - heartbeat  # seconds
+        if not self._is_locked(silence):
+            return RunState.INTERRUPTED
+        return RunState.STALLED if heartbeat > 0 and silence > STALLED_AFTER_SECONDS else RunState.RUNNING
 
     @property
     def writer(self) -> dict[str, Any]:
@@ -173,12 +173,14 @@ class Run:
         """The run's lock, not taken. flock on Unix: the kernel frees it when its holder dies."""
         return FileLock(self.path / "run.lock", thread_local=False)
 
-    def _is_locked(self) -> bool:
-        """Whether a writer holds the lock, and not just somebody who looks, as is done here."""
+    def _is_locked(self, silence: float) -> bool:
+        """Whether a writer holds the lock, and not just somebody who looks, as is done here.
+
+        silence: seconds since the heartbeat. Shortly after one, the lock's holder is taken for the writer at once.
+        """
         if not (self.path / "run.lock").exists():
             return False
-        was_alive = time.time() - self.progress.heartbeat < _FRESH_SECONDS
-        for look in range(1 if was_alive else 3):
+        for look in range(1 if silence < _FRESH_SECONDS else 3):
             if look:
                 time.sleep(0.002)  # another process's probe lets go within this
             with _probe:  # two probes in one process must not take each other for a writer
@@ -188,7 +190,7 @@ class Run:
                 except Timeout:
                     pass
                 except OSError:  # a folder that we may only read: its heartbeat has to do
-                    return time.time() - self.progress.heartbeat < STALLED_AFTER_SECONDS
+                    return silence < STALLED_AFTER_SECONDS
         return True
 
 

@@ -1,5 +1,6 @@
 """After the sum: ReLU, LRN, pooling, and who reads the value next."""
 
+import numpy as np
 import streamlit as st
 
 from core.inspection.walkthrough import Normalization, Pooling, Walk
@@ -27,9 +28,11 @@ def normalization(walk: Walk, found: Normalization) -> None:
     decimals = decimals_of(walk)
     quiet = found.k**found.beta
     percent = 100 * (found.scale / quiet - 1)
-    more = f"{percent:.2g} %" if percent < 10 else f"{percent:,.0f} %"
     if percent < _SHOWN_PERCENT:
         more = f"less than {_SHOWN_PERCENT} %"
+    else:
+        more = f"{percent:.2g} %" if percent < 10 else f"{percent:,.0f} %"
+    alpha = np.format_float_positional(found.alpha, trim="-")
     missing = found.size - len(found.channels)
     fewer = f" ({missing} of the five are missing at the end of the channels)" if missing else ""
     st.markdown(
@@ -44,13 +47,13 @@ def normalization(walk: Walk, found: Normalization) -> None:
     ]  # fmt: skip
     st.html(ledger_html([*lines, ("sum of squares", written(squares.sum(), decimals))], (len(lines),)))
     st.latex(
-        rf"s = \left({found.k:g} + \tfrac{{{found.alpha:g}}}{{{found.size}}} \cdot {squares.sum():.{decimals}f}"
+        rf"s = \left({found.k:g} + \tfrac{{{alpha}}}{{{found.size}}} \cdot {squares.sum():.{decimals}f}"
         rf"\right)^{{{found.beta}}} \approx {found.scale:.5f}"
     )
     own = found.values[found.own]
     st.latex(rf"{written(own, decimals)} \;/\; {found.scale:.5f} \approx {written(found.result, decimals)}")
     st.caption(
-        f"With silent neighbours s would be 2^0.75 = {quiet:.5f}; here it is {more} more. Alpha, here {found.alpha:g}, "
+        f"With silent neighbours s would be 2^0.75 = {quiet:.5f}; here it is {more} more. Alpha, here {alpha}, "
         "says how much neighbours count; the paper's 0.0001 is made for pixels of 0 to 255, louder than these inputs."
     )
 
