@@ -47,6 +47,7 @@ def normalization(walk: Walk, found: Normalization) -> None:
     ]  # fmt: skip
     st.html(ledger_html([*lines, ("sum of squares", written(squares.sum(), decimals))], (len(lines),)))
     st.latex(
+        r"\vphantom{\Bigg|} "  # without this room above, the exponent's top is cut off
         rf"s = \left({found.k:g} + \tfrac{{{alpha}}}{{{found.size}}} \cdot {squares.sum():.{decimals}f}"
         rf"\right)^{{{found.beta}}} \approx {found.scale:.5f}"
     )
