@@ -141,12 +141,12 @@ class AlexNet(nn.Module):
         Smaller squares from 67 pixels on work too: training on them first is faster. size: stretch `x`, of any size,
         to this one first; on a CPU faster than to do it before, since conv1 need not see the large images.
         """
-        if self.training and x.is_cuda:
+        if self.training:
             return self._in_fewer_passes(x, size or x.shape[-1])
         return deque(self.activations(x, size), maxlen=1)[0][1]
 
     def _in_fewer_passes(self, x: torch.Tensor, size: int) -> torch.Tensor:
-        """The same on a GPU, which here waits for its memory: bias, ReLU and LRN at once, nothing of them kept."""
+        """The same, waiting less for the memory: bias, ReLU and LRN at once, nothing between them kept."""
         x = stretched_conv(x, self.conv1, size, biased=False)
         x = self.pool1(self.lrn1(x, self.conv1.bias))
         x = functional.conv2d(x, self.conv2.weight, padding=self.conv2.padding)

@@ -34,11 +34,11 @@ def local_response_norm(
     """`x` (N x C x H x W, floating point) normalised across `size` neighbouring channels; same shape, dtype and layout.
 
     Equals `torch.nn.functional.local_response_norm`, which divides alpha by `size` as well. beta must be 0.75.
-    bias: float32, C; where it is given, relu(x + bias) is normalised, on a GPU in the same pass over the values.
+    bias: float32, C; where it is given, relu(x + bias) is normalised, by a kernel in the same pass over the values.
     """
     if beta != 0.75:
         raise ValueError(f"beta must be 0.75, the paper's value, got {beta}")
-    if bias is not None and (not x.is_cuda or implementation(x, size) is lrn_closed_form):
+    if bias is not None and implementation(x, size) is lrn_closed_form:
         x, bias = torch.relu(x + bias[:, None, None].to(x.dtype)), None
     normalized: torch.Tensor = _LocalResponseNorm.apply(x, bias, size, alpha / size, k)
     return normalized
@@ -66,8 +66,8 @@ class _LocalResponseNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None, None]:
         x, bias = ctx.saved_tensors
         given = () if bias is None else (bias.detach(),)
-        dx = implementation(x, ctx.window[0]).backward(_rows(x), _rows(gradient), *ctx.window, *given)
-        return _from_rows(dx, x), None if bias is None else dx.sum(0, dtype=bias.dtype), None, None, None
+        dx, dbias = implementation(x, ctx.window[0]).backward(_rows(x), _rows(gradient), *ctx.window, *given)
+        return _from_rows(dx, x), dbias, None, None, None
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:

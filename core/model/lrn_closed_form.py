@@ -15,13 +15,13 @@ def forward(x: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
     return _power_minus_three_quarters(s).mul_(x)
 
 
-def backward(x: torch.Tensor, gradient: torch.Tensor, size: int, scale: float, k: float) -> torch.Tensor:
-    """dx of core.model.lrn (rows x C), from x and the gradient of y."""
+def backward(x: torch.Tensor, gradient: torch.Tensor, size: int, scale: float, k: float) -> tuple[torch.Tensor, None]:
+    """dx of core.model.lrn (rows x C), from x and the gradient of y; and that there is no bias here."""
     band = _band(x.shape[1], size, x)
     s = ((x * x) @ band).mul_(scale).add_(k)
     scaled = _power_minus_three_quarters(s).mul_(gradient)
     neighbours = scaled.mul(x).div_(s) @ band.T
-    return neighbours.mul_(x).mul_(-1.5 * scale).add_(scaled)
+    return neighbours.mul_(x).mul_(-1.5 * scale).add_(scaled), None
 
 
 def _band(channels: int, size: int, like: torch.Tensor) -> torch.Tensor:

@@ -34,10 +34,11 @@ def forward(x: torch.Tensor, size: int, scale: float, k: float, bias: torch.Tens
 
 def backward(
     x: torch.Tensor, gradient: torch.Tensor, size: int, scale: float, k: float, bias: torch.Tensor | None = None
-) -> torch.Tensor:
-    """dx of core.model.lrn (rows x C), from x, the gradient of y and the bias, if there was one."""
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """dx of core.model.lrn (rows x C), from x, the gradient of y and the bias; the bias's gradient, if there is one."""
     assert size == 5
-    return _launch(_backward, (x, gradient), bias, scale, k)
+    dx = _launch(_backward, (x, gradient), bias, scale, k)
+    return dx, None if bias is None else dx.sum(0, dtype=bias.dtype)
 
 
 def _launch(

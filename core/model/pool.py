@@ -1,6 +1,7 @@
 """Max pooling as AlexNet has it, over 3 x 3 pixels in steps of 2, so that pools overlap.
 
-torch's own on a GPU keeps an int64 for each output in a training, and takes long to give the gradient back.
+torch's own keeps an int64 for each output in a training, and takes long to give the gradient back. Here a kernel for a
+CPU (pool_cpu) or a GPU (pool_triton) keeps a byte.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from core.model.compiled import compiled
+
+_KERNELS = {"cpu": ("pool_cpu", "numba"), "cuda": ("pool_triton", "triton")}
 
 
 class MaxPool(nn.MaxPool2d):
@@ -31,8 +34,8 @@ def max_pool(x: torch.Tensor) -> torch.Tensor:
 
     Equals `torch.nn.functional.max_pool2d(x, 3, 2)`; of equal values one gets the gradient.
     """
-    suits = x.is_cuda and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0 and min(x.shape[2:]) >= 3
-    kernel = compiled("pool_triton", "triton") if suits else None
+    suits = x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0 and min(x.shape[2:]) >= 3
+    kernel = compiled(*_KERNELS[x.device.type]) if suits and x.device.type in _KERNELS else None
     if kernel is None:
         return functional.max_pool2d(x, 3, 2)
     pooled: torch.Tensor = _MaxPool.apply(x, kernel)

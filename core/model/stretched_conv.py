@@ -109,7 +109,7 @@ class _FoldedConv(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor | None, None]:
         columns, weight = ctx.saved_tensors
         shares = ctx.windows.shares.to(weight.dtype)
         outputs, width, _ = shares.shape
@@ -119,7 +119,9 @@ class _FoldedConv(torch.autograd.Function):
             pixels = columns[:, :, start : start + width].flatten(2)
             folded[:, i] = (pixels.mT @ gradient[:, i].transpose(0, 1)).view(folded[:, i].shape)
         rows = shares.permute(2, 0, 1).flatten(1) @ folded.flatten(1, 2)
-        bias = gradient.flatten(2).sum((0, 1), dtype=weight.dtype).view(outputs, -1).sum(0)  # wide rows add up faster
+        bias = None
+        if ctx.needs_input_grad[2]:
+            bias = gradient.flatten(2).sum((0, 1), dtype=weight.dtype).view(outputs, -1).sum(0)  # wide rows are faster
         return None, _unfold_columns(rows, weight, shares), bias, None
 
 

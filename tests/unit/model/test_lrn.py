@@ -12,6 +12,7 @@ CHANNELS = (1, 2, 3, 5, 7, 96)  # also fewer than the window holds
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
 # Largest relative error (norm) measured over all cases below: float32 9e-8, bfloat16 4.7e-3.
 TOLERANCES = {torch.float32: 5e-7, torch.bfloat16: 1e-2}
+SUM_TOLERANCES = {torch.float32: 5e-6, torch.bfloat16: 2e-2}  # of the bias's gradient, whose terms cancel out
 
 
 def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -40,6 +41,39 @@ def test_values_and_gradients_equal_the_reference(
     assert relative_error(found, expected) < TOLERANCES[dtype]
     assert relative_error(x.grad, reference.grad) < TOLERANCES[dtype]
     assert torch.equal(x.detach(), values)  # the input is not written over
+
+
+@pytest.mark.parametrize("rows", [7, 40])  # 40 x 40 pixels of 96 channels are shared out to all threads
+@pytest.mark.parametrize("rms", [0.2, 20, 100])
+@pytest.mark.parametrize("channels", CHANNELS)
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+def test_bias_and_relu_in_the_same_pass_equal_those_before(
+    dtype: torch.dtype, channels: int, rms: float, rows: int
+) -> None:
+    generator = torch.Generator().manual_seed(channels)
+    x, gradient = (torch.randn(2, 3, channels, rows, rows, generator=generator) * rms).to(dtype)
+    bias = torch.randn(channels, generator=generator) * rms
+    found_of, right_of = [x.clone().requires_grad_(), bias.clone().requires_grad_()], [x.double(), bias.double()]
+    right_of = [value.requires_grad_() for value in right_of]
+    found = local_response_norm(found_of[0], bias=found_of[1])
+    rectified = (right_of[0] + right_of[1][:, None, None]).relu()
+    expected = functional.local_response_norm(rectified, 5, alpha=1e-4, beta=0.75, k=2.0)
+    found.backward(gradient)
+    expected.backward(gradient.double())
+    assert (found.dtype, found_of[1].grad.dtype) == (dtype, torch.float32)
+    assert relative_error(found, expected) < TOLERANCES[dtype]
+    for a, b, tolerance in zip(found_of, right_of, (TOLERANCES[dtype], SUM_TOLERANCES[dtype]), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert relative_error(a.grad, b.grad) < tolerance
+
+
+def test_what_is_no_number_is_not_hidden_by_relu() -> None:
+    x = torch.ones(1, 8, 2, 2)
+    x[0, 3, 1, 1] = torch.nan
+    found = local_response_norm(x, bias=torch.zeros(8))
+    assert found[0, 1:6, 1, 1].isnan().all()
+    assert int(found.isnan().sum()) == 5
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])

@@ -25,9 +25,9 @@ for channels, rms, dtype, rectified in itertools.product((8, 16, 96, 256), (0.2,
     gradient = torch.randn(37, channels, generator=generator).to(dtype)
     bias = torch.randn(channels, generator=generator) * rms if rectified else None
     z = (x.double() + bias).relu() if rectified else x.double()
-    y, dx = lrn_triton.forward(x, *constants, bias), lrn_triton.backward(x, gradient, *constants, bias)
+    y, (dx, _) = lrn_triton.forward(x, *constants, bias), lrn_triton.backward(x, gradient, *constants, bias)
     right_y = lrn_closed_form.forward(z, *constants)
-    right_dx = lrn_closed_form.backward(z, gradient.double(), *constants) * (z > 0 if rectified else 1)
+    right_dx = lrn_closed_form.backward(z, gradient.double(), *constants)[0] * (z > 0 if rectified else 1)
     for found, right in ((y, right_y), (dx, right_dx)):
         assert found.dtype == dtype
         error = float((found.double() - right).norm() / right.norm())
