@@ -22,8 +22,8 @@ _helpers = threading.local()  # of each thread that calls: their priority is the
 
 # Not `fastmath=True`, which supposes that nothing is NaN: a training that diverges has to be seen.
 _FAST = {"contract", "reassoc", "arcp", "nsz", "afn"}
-compiled = njit(nogil=True, fastmath=_FAST, error_model="numpy", cache=True)
-inlined = njit(inline="always", fastmath=_FAST, error_model="numpy")
+numba_kernel = njit(nogil=True, fastmath=_FAST, error_model="numpy", cache=True)
+numba_inlined = njit(inline="always", fastmath=_FAST, error_model="numpy")
 
 
 def array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.model.cpu_kernels import array, compiled, inlined, num_parts, round_to, share_out, widen
+from core.model.cpu_kernels import array, num_parts, numba_inlined, numba_kernel, round_to, share_out, widen
 
 MULTIPLE = 1  # any number of channels will do
 _EXACT_ROWS = 256  # that float32 adds up without losing anything to speak of
@@ -44,21 +44,21 @@ def backward(
     return dx, None if bias is None else torch.from_numpy(sums.sum(0)).to(bias.dtype)
 
 
-@inlined
+@numba_inlined
 def _rectify(x, bias):
     for c in range(len(x)):
         z = x[c] + bias[c]
         x[c] = np.float32(0) if z <= np.float32(0) else z  # NaN stays
 
 
-@inlined
+@numba_inlined
 def _square(x, squares):
     """`squares` has two zeros more at either end, so that every window holds five."""
     for c in range(len(x)):
         squares[c + 2] = x[c] * x[c]
 
 
-@compiled
+@numba_kernel
 def _forward(x, y, bias, scale, k):
     row = np.empty(x.shape[1], np.float32)
     squares = np.zeros(x.shape[1] + 4, np.float32)
@@ -74,7 +74,7 @@ def _forward(x, y, bias, scale, k):
         round_to(row, y[r])
 
 
-@compiled
+@numba_kernel
 def _backward(x, g, dx, sums, bias, scale, k):
     """sums: of dx over the rows, where there is a bias."""
     row, result = np.empty((2, x.shape[1]), np.float32)

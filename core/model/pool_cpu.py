@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from core.model.cpu_kernels import array, compiled, num_parts, round_to, share_out, widen
+from core.model.cpu_kernels import array, num_parts, numba_kernel, round_to, share_out, widen
 
 
 def check() -> None:
     """Raises whatever is wrong where this doesn't work here."""
-    backward(*forward(torch.zeros(1, 3, 3, 1)), 3, 3)
+    forward(torch.zeros(1, 3, 3, 1))
 
 
 def forward(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,7 +35,7 @@ def backward(gradient: torch.Tensor, winners: torch.Tensor, height: int, width: 
     return dx
 
 
-@compiled
+@numba_kernel
 def _forward(x, y, winners):
     count, rows, columns, channels = y.shape
     value, best = np.empty((2, channels), np.float32)
@@ -56,7 +56,7 @@ def _forward(x, y, winners):
                     winners[n, i, j, c] = winner[c]
 
 
-@compiled
+@numba_kernel
 def _backward(g, winners, dx):
     count, rows, columns, channels = g.shape
     value, total = np.empty((2, channels), np.float32)
