@@ -101,7 +101,7 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
     if device.type == "cpu":
         _lower_priority()
         keep_freed_memory()
-        torch.set_flush_denormal(True)  # moments of weights without a gradient fade to them; an Intel takes ages over each
+        torch.set_flush_denormal(True)  # moments of weights without gradients fade to them, and an Intel takes long
     else:
         torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
         torch.cuda.reset_peak_memory_stats(device)
