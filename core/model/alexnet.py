@@ -74,7 +74,7 @@ class Flatten(nn.Module):
 class AlexNet(nn.Module):
     """The network of Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep CNNs" (2012).
 
-    Its children, in order, are the network: `forward` runs them one after the other, so a layer's name is at once
+    Its children, in order, are the network: `activations` runs them one after the other, so a layer's name is at once
     the submodule, the prefix in the state dict and the name a user sees. The two towers of the paper, a matter of
     1.5 GB cards, are one here, so the convolutions are not grouped.
     """
@@ -141,7 +141,7 @@ class AlexNet(nn.Module):
         Smaller squares from 67 pixels on work too: training on them first is faster. size: stretch `x`, of any size,
         to this one first; on a CPU faster than to do it before, since conv1 need not see the large images.
         """
-        if self.training:
+        if self.training and x.device.type in ("cpu", "cuda"):
             return self._in_fewer_passes(x, size or x.shape[-1])
         return deque(self.activations(x, size), maxlen=1)[0][1]
 

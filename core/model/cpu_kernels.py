@@ -1,8 +1,9 @@
 """What the kernels that numba compiles for a CPU have in common: bfloat16, and several threads.
 
-bfloat16, which numba doesn't know, travels as its 16 bits: the upper half of the same number's float32. A kernel keeps
-its compiled self on disk as long as its own file stays as it is: who changes `widen` or `round_to` here has to clear
-`core/model/__pycache__`.
+bfloat16, which numba doesn't know, travels as its 16 bits: the upper half of the same number's float32.
+
+A kernel keeps its compiled self on disk as long as its own file stays as it is. Who changes here what kernels are made
+of, their flags included, has to change their files as well, or everyone else goes on with the old ones.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def num_parts(values: int) -> int:
 
 
 def share_out(work: Callable[[int, slice], None], count: int, parts: int) -> None:
-    """work(i, the i-th of `parts` slices of range(count)) for each i, each in a thread of its own."""
+    """work(i, the i-th of `parts` slices of range(count)) for each i, each in a thread of its own.
+
+    A share may be done twice, where a thread is refused after its work was queued: `work` must not mind.
+    """
     bounds = [count * i // parts for i in range(parts + 1)]
     shares = [slice(bounds[i], bounds[i + 1]) for i in range(parts)]
     others: list[Future[None]] = []

@@ -38,7 +38,7 @@ def local_response_norm(
     """
     if beta != 0.75:
         raise ValueError(f"beta must be 0.75, the paper's value, got {beta}")
-    if bias is not None and implementation(x, size) is lrn_closed_form:
+    if bias is not None and (not _suits(bias, x) or implementation(x, size) is lrn_closed_form):
         x, bias = torch.relu(x + bias[:, None, None].to(x.dtype)), None
     normalized: torch.Tensor = _LocalResponseNorm.apply(x, bias, size, alpha / size, k)
     return normalized
@@ -49,6 +49,11 @@ def implementation(x: torch.Tensor, size: int) -> ModuleType:
     fits = size == 5 and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0
     kernel = compiled(*_KERNELS[x.device.type]) if fits and x.device.type in _KERNELS else None
     return kernel if kernel and x.shape[1] % kernel.MULTIPLE == 0 else lrn_closed_form
+
+
+def _suits(bias: torch.Tensor, x: torch.Tensor) -> bool:
+    """Whether a kernel may read it: none looks where its end is."""
+    return bias.dtype == torch.float32 and bias.shape == x.shape[1:2]
 
 
 class _LocalResponseNorm(torch.autograd.Function):

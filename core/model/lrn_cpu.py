@@ -76,9 +76,9 @@ def _forward(x, y, bias, scale, k):
 
 @numba_kernel
 def _backward(x, g, dx, sums, bias, scale, k):
-    """sums: of dx over the rows, where there is a bias."""
+    """sums: of dx over the rows, where there is a bias; set and not added to, as a share may be done twice."""
     row, result = np.empty((2, x.shape[1]), np.float32)
-    part = np.zeros(x.shape[1], np.float32)
+    part, total = np.zeros(x.shape[1], np.float32), np.zeros(x.shape[1], np.float64)
     squares, products = np.zeros((2, x.shape[1] + 4), np.float32)
     factor = np.float32(-1.5) * scale
     for r in range(len(x)):
@@ -101,6 +101,7 @@ def _backward(x, g, dx, sums, bias, scale, k):
             for c in range(len(row)):
                 part[c] += result[c]
             if r % _EXACT_ROWS == 0 or r == len(x) - 1:
-                sums += part
+                total += part
                 part[:] = 0
         round_to(result, dx[r])
+    sums[:] = total

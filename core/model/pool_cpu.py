@@ -22,7 +22,8 @@ def forward(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     y = x.new_empty(count, (height - 3) // 2 + 1, (width - 3) // 2 + 1, channels)
     winners = torch.empty_like(y, dtype=torch.uint8)
     xs, ys, ws = array(x), array(y), winners.numpy()
-    share_out(lambda _, images: _forward(xs[images], ys[images], ws[images]), count, num_parts(x.numel()))
+    parts = min(count, num_parts(x.numel()))
+    share_out(lambda _, images: _forward(xs[images], ys[images], ws[images]), count, parts)
     return y, winners
 
 
@@ -31,7 +32,8 @@ def backward(gradient: torch.Tensor, winners: torch.Tensor, height: int, width: 
     count, _, _, channels = gradient.shape
     dx = gradient.new_empty(count, height, width, channels)
     gs, ws, dxs = array(gradient), winners.numpy(), array(dx)
-    share_out(lambda _, images: _backward(gs[images], ws[images], dxs[images]), count, num_parts(dx.numel()))
+    parts = min(count, num_parts(dx.numel()))
+    share_out(lambda _, images: _backward(gs[images], ws[images], dxs[images]), count, parts)
     return dx
 
 

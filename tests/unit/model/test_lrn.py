@@ -68,6 +68,15 @@ def test_bias_and_relu_in_the_same_pass_equal_those_before(
         assert relative_error(a.grad, b.grad) < tolerance
 
 
+def test_a_bias_of_another_type_or_length_is_added_by_torch() -> None:
+    x = torch.ones(1, 8, 2, 2)
+    expected = local_response_norm(x + 1)
+    assert torch.equal(local_response_norm(x, bias=torch.ones(8, dtype=torch.bfloat16)), expected)
+    assert torch.equal(local_response_norm(x, bias=torch.ones(1)), expected)
+    with pytest.raises(RuntimeError, match="must match"):
+        local_response_norm(x, bias=torch.ones(5))
+
+
 def test_what_is_no_number_is_not_hidden_by_relu() -> None:
     x = torch.ones(1, 8, 2, 2)
     x[0, 3, 1, 1] = torch.nan

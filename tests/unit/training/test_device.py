@@ -21,6 +21,8 @@ def test_denormal_numbers_are_zero_to_the_thread_that_trains_alone() -> None:
     supported = ThreadPoolExecutor(1).submit(torch.set_flush_denormal, True).result()
     if not supported:
         pytest.skip("this CPU can't flush denormal numbers")
+    threads = torch.get_num_threads()
     with ThreadPoolExecutor(1, initializer=prepare_worker, initargs=(config, torch.device("cpu"))) as worker:
         assert worker.submit(num_denormal).result() == 0
+    torch.set_num_threads(threads)  # the worker's are what later threads would begin with
     assert num_denormal() == 1 << 22
