@@ -7,6 +7,10 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
+import torch
+
+_COMPILERS = {"cpu": ("cpu", "numba"), "cuda": ("triton", "triton")}  # how a module's name ends, and what compiles it
+
 
 @cache
 def compiled(name: str, compiler: str) -> ModuleType | None:
@@ -22,3 +26,12 @@ def compiled(name: str, compiler: str) -> ModuleType | None:
             warnings.warn(f"{name} is done without {compiler}, which doesn't work here: {error}", stacklevel=2)
         return None
     return module
+
+
+def kernels_for(layer: str, x: torch.Tensor) -> ModuleType | None:
+    """The module with the kernels of `layer` ("lrn" or "pool") for x's device and dtype; None where there are none."""
+    suits = x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0 and x.device.type in _COMPILERS
+    if not suits:
+        return None
+    ending, compiler = _COMPILERS[x.device.type]
+    return compiled(f"{layer}_{ending}", compiler)

@@ -17,9 +17,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from core.model import lrn_closed_form
-from core.model.compiled import compiled
-
-_KERNELS = {"cpu": ("lrn_cpu", "numba"), "cuda": ("lrn_triton", "triton")}
+from core.model.compiled import kernels_for
 
 
 def local_response_norm(
@@ -46,8 +44,7 @@ def local_response_norm(
 
 def implementation(x: torch.Tensor, size: int) -> ModuleType:
     """The module whose forward and backward suit `x` and the window."""
-    fits = size == 5 and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0
-    kernel = compiled(*_KERNELS[x.device.type]) if fits and x.device.type in _KERNELS else None
+    kernel = kernels_for("lrn", x) if size == 5 else None
     return kernel if kernel and x.shape[1] % kernel.MULTIPLE == 0 else lrn_closed_form
 
 

@@ -8,6 +8,7 @@ import torch
 from core.model.cpu_kernels import array, num_parts, numba_inlined, numba_kernel, round_to, share_out, widen
 
 MULTIPLE = 1  # any number of channels will do
+# The two kernels begin alike, written out: as inlined functions of their own the same loops took some 15 % longer.
 _EXACT_ROWS = 256  # that float32 adds up without losing anything to speak of
 _NO_BIAS = np.empty(0, np.float32)
 

@@ -14,9 +14,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from core.model.compiled import compiled
-
-_KERNELS = {"cpu": ("pool_cpu", "numba"), "cuda": ("pool_triton", "triton")}
+from core.model.compiled import kernels_for
 
 
 class MaxPool(nn.MaxPool2d):
@@ -34,8 +32,7 @@ def max_pool(x: torch.Tensor) -> torch.Tensor:
 
     Equals `torch.nn.functional.max_pool2d(x, 3, 2)`; of equal values one gets the gradient.
     """
-    suits = x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0 and min(x.shape[2:]) >= 3
-    kernel = compiled(*_KERNELS[x.device.type]) if suits and x.device.type in _KERNELS else None
+    kernel = kernels_for("pool", x) if min(x.shape[2:]) >= 3 else None
     if kernel is None:
         return functional.max_pool2d(x, 3, 2)
     pooled: torch.Tensor = _MaxPool.apply(x, kernel)
