@@ -1,16 +1,14 @@
 """What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
 
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from core.config import TrainConfig
 from core.data.images import ImageSet
-from core.data.sources import count_images, load_data, load_test_images
-from core.data.uploads import decode_image
+from core.data.sources import load_data, load_test_images
+from core.data.uploads import PICTURE_TARGET, decode_image
 from core.inspection.attribution import Attribution, Method, attribute
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_weights
@@ -18,16 +16,16 @@ from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
 from core.inspection.walkthrough import Activations, Walk, trace
 from core.inspection.walkthrough import walk as take_walk
 from core.model import AlexNet, LayerInfo, layer_table
-from core.paths import data_dir, runs_dir
+from core.paths import data_dir
 from core.prediction import Prediction, network_input, predict
 from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint, open_model
 from core.runs.metrics import MetricsReader
-from core.runs.run import Run, list_runs
-from core.training.cost import Speed, known_speed, measure_speed
+from core.runs.run import Run
 from dashboard.images import Chosen
+from dashboard.slots import slot
 
-_timing = threading.Lock()  # two measurements at a time would each find half a machine
+MAX_UPLOADS = 24  # pictures shown at once
 
 
 def metrics(run: Run) -> MetricsReader:
@@ -38,12 +36,6 @@ def metrics(run: Run) -> MetricsReader:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _metrics(run_path: Path, started: str) -> MetricsReader:  # noqa: ARG001 - another run may get a deleted one's name
     return MetricsReader(run_path)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def kept(*key: Any) -> dict[str, Any]:  # noqa: ARG001
-    """A place for one thing, under "found", filled from outside: a cached function can't draw while it works."""
-    return {}
 
 
 def test_images(run: Run) -> ImageSet:
@@ -74,12 +66,22 @@ def _test_images(
 
 def val_images(run: Run) -> ImageSet:
     """The validation images of a run, in its order. Raises DataError where its data is gone or isn't here yet."""
+    return _val_set(run)[0]
+
+
+def val_fingerprint(run: Run) -> str:
+    """ImageSet.fingerprint() of the validation images of a run. Raises DataError as val_images does."""
+    return _val_set(run)[1]
+
+
+def _val_set(run: Run) -> tuple[ImageSet, str]:
     return _val_images(run.config.model_dump_json(), run.data.get("fingerprint", ""), run.config)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the validation images")
-def _val_images(settings: str, trained_on: str, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
-    return load_data(_config, data_dir=data_dir(), download=False).val
+def _val_images(settings: str, trained_on: str, _config: TrainConfig) -> tuple[ImageSet, str]:  # noqa: ARG001 - the key
+    images = load_data(_config, data_dir=data_dir(), download=False).val
+    return images, images.fingerprint()
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")
@@ -92,10 +94,10 @@ def network(checkpoint: Checkpoint) -> AlexNet:
     return _model(checkpoint.fingerprint, checkpoint)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)  # of 25 megapixels 75 MB each
+@st.cache_resource(max_entries=MAX_UPLOADS, show_spinner=False)  # fewer than a page shows would all miss, in turn
 def uploaded(name: str, data: bytes) -> Chosen:
     """The picture in a file's bytes, decoded and hashed once; nobody may change it. Raises ImageError."""
-    return Chosen(name, decode_image(data, name))
+    return Chosen(name, decode_image(data, name, target=PICTURE_TARGET))
 
 
 def predictions(checkpoint: Checkpoint, images: list[Chosen]) -> list[Prediction]:
@@ -190,16 +192,16 @@ def attribution(
     checkpoint: Checkpoint, image: Chosen, method: Method, target: int, progress: OnProgress = no_progress
 ) -> Attribution:
     """What each pixel does for the score of class number `target`. Raises CheckpointError, InspectionError."""
-    place = kept("attribution", checkpoint.fingerprint, image.fingerprint, method, target)
-    if "found" not in place:
-        place["found"] = attribute(network(checkpoint), image.picture, method, target, progress)
-    found: Attribution = place["found"]
+    place = slot("attribution", checkpoint.fingerprint, image.fingerprint, method, target)
+    if place.found is None:
+        place.found = attribute(network(checkpoint), image.picture, method, target, progress)
+    found: Attribution = place.found
     return found
 
 
 def has_attribution(checkpoint: Checkpoint, image: Chosen, method: Method, target: int) -> bool:
     """Whether it is known already: no need to ask before it is shown."""
-    return "found" in kept("attribution", checkpoint.fingerprint, image.fingerprint, method, target)
+    return slot("attribution", checkpoint.fingerprint, image.fingerprint, method, target).found is not None
 
 
 def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:
@@ -211,36 +213,3 @@ def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:
 def layers() -> list[LayerInfo]:
     """The layer table of the network with ten classes."""
     return layer_table(AlexNet())
-
-
-def counts(config: TrainConfig) -> dict[str, int]:
-    """How many images a run would use; a folder is walked at most twice a minute. Raises DataError."""
-    return _counts(config.model_dump_json(), config)
-
-
-@st.cache_data(max_entries=16, ttl=30, show_spinner="Counting the images")
-def _counts(settings: str, _config: TrainConfig) -> dict[str, int]:  # noqa: ARG001 - the key
-    return count_images(_config)
-
-
-def speed(config: TrainConfig) -> Speed | None:
-    """How fast this machine trains: as its latest run did, else measured once; None while a run would share it.
-
-    Raises ConfigError where a step of `config` doesn't fit into the device's memory.
-    """
-    if known := known_speed(config, list_runs(runs_dir())):
-        return known
-    place = kept("speed", config.device, config.precision, config.batch_size, config.optimizer, config.num_threads)
-    with _timing:
-        if "found" in place or _is_training():
-            return place.get("found")
-        with st.spinner("Timing a few training steps on this machine"):
-            measured = measure_speed(config)
-        if not _is_training():  # a run that began meanwhile took its share
-            place["found"] = measured
-        return measured
-
-
-def _is_training() -> bool:
-    """Whether a run trains, in this process or another."""
-    return any(run.state.is_active for run in list_runs(runs_dir()))

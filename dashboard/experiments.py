@@ -22,6 +22,7 @@ from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache
 from dashboard.images import Chosen
+from dashboard.slots import slot
 
 SAMPLE = 200  # test images, as many of each class
 
@@ -35,13 +36,13 @@ def without(checkpoint: Checkpoint, image: Chosen, off: Off) -> Prediction:
 
 def effects(checkpoint: Checkpoint, image: Chosen, layer: str) -> np.ndarray | None:
     """The probabilities with each channel alone switched off, channels × classes; None where not computed yet."""
-    return cache.kept("effects", checkpoint.fingerprint, image.fingerprint, layer).get("found")
+    return slot("effects", checkpoint.fingerprint, image.fingerprint, layer).found
 
 
 def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch: OnBatch) -> None:
     """Compute them, which takes seconds. Raises CheckpointError."""
     found = single_ablations(cache.network(checkpoint), image.picture, layer, on_batch)
-    cache.kept("effects", checkpoint.fingerprint, image.fingerprint, layer)["found"] = found
+    slot("effects", checkpoint.fingerprint, image.fingerprint, layer).found = found
 
 
 def sample_size(checkpoint: Checkpoint) -> int:
@@ -51,7 +52,7 @@ def sample_size(checkpoint: Checkpoint) -> int:
 
 def sample_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> Accuracy | None:
     """On a sample of the test images, with these channels off; None where not measured yet."""
-    return cache.kept("accuracy", *_key(checkpoint), layer if channels else "", channels).get("found")
+    return slot("accuracy", *_key(checkpoint), layer if channels else "", channels).found
 
 
 def measure_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...], on_batch: OnBatch) -> None:
@@ -60,7 +61,7 @@ def measure_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ..
         return
     halfway = _halfway(_key(checkpoint), layer, checkpoint)
     found = accuracy_without(cache.network(checkpoint), halfway, channels, on_batch)
-    cache.kept("accuracy", *_key(checkpoint), layer if channels else "", channels)["found"] = found
+    slot("accuracy", *_key(checkpoint), layer if channels else "", channels).found = found
 
 
 @st.cache_resource(max_entries=1, show_spinner="Bringing the test images to the layer")
@@ -70,13 +71,13 @@ def _halfway(key: tuple[str, Path], layer: str, _checkpoint: Checkpoint) -> Half
 
 def dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> Image.Image | None:
     """The picture that raises `goal`, 227 × 227; None where not computed yet."""
-    return cache.kept("dream", checkpoint.fingerprint, goal, seed, steps).get("found")
+    return slot("dream", checkpoint.fingerprint, goal, seed, steps).found
 
 
 def compute_dream(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int, on_step: OnStep) -> None:
     """Compute it, which takes seconds. Raises CheckpointError, InspectionError, and what on_step raises."""
     found = maximize(cache.network(checkpoint), goal, on_step, steps=steps, seed=seed)
-    cache.kept("dream", checkpoint.fingerprint, goal, seed, steps)["found"] = Image.fromarray(found)
+    slot("dream", checkpoint.fingerprint, goal, seed, steps).found = Image.fromarray(found)
 
 
 def strength(checkpoint: Checkpoint, goal: Goal, picture: Image.Image) -> float:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.errors import ExportError
+from core.errors import CoreError, ExportError
 from core.export.request import OF_WEIGHTS, Request, fulfil
 from core.model import AlexNet
+from core.outcomes import OUTCOMES_FILE
 from core.progress import OnProgress
 from dashboard import cache
 
@@ -42,14 +43,25 @@ def place(request: Request, pixels: str) -> Path:
     if request.kind in ("csv", "tensorboard", "report", "animation"):  # these grow with the run
         state = run.state
         parts.append((state, int(time.time() / 60) if state.is_active else cache.metrics(run).poll()))
+    if request.kind == "report":
+        parts.append(_judged(request))
     return folder() / hashlib.sha256(repr(parts).encode()).hexdigest()[:16] / request.file_name
+
+
+def _judged(request: Request) -> tuple[object, ...]:
+    """What a report's mistakes depend on besides the weights: the test images that are here, and those kept answers."""
+    test = None
+    with contextlib.suppress(CoreError):
+        test = cache.test_fingerprint(request.run)
+    outcomes = request.checkpoint and request.checkpoint.derived(OUTCOMES_FILE)
+    return test, outcomes and outcomes.is_file() and outcomes.stat().st_mtime_ns
 
 
 def prepare(request: Request, path: Path, progress: OnProgress) -> None:
     """Write the file to `path`, its `place`. Raises CoreError."""
     checkpoint = request.checkpoint
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"No file can be prepared in {folder()}: {error.strerror}. Free some space there.") from error
 

@@ -1,11 +1,10 @@
 """Every key of the session state and of the address, in one place."""
 
 import random
+import zlib
 from collections.abc import Collection, Sequence
 
 import streamlit as st
-
-from dashboard.markdown import plain
 
 RUN = "run"
 CHECKPOINT = "checkpoint"
@@ -15,6 +14,7 @@ CHANNEL = "channel"
 SCALE = "scale"
 ROW = "row"
 COLUMN = "column"
+PIN_SIDE = "pin_side"
 EPOCH = "epoch"
 TARGET = "target"
 OPACITY = "opacity"
@@ -32,8 +32,10 @@ CAMERA = "camera"
 X_AXIS = "x"
 SMOOTHING = "smoothing"
 LOG_LOSS = "log"
-RUN_TABLE = "run_table"
 NEW_RUN = "new_run"
+SOURCE = "source"
+PRESET = "preset"
+FOLDER = "folder"
 MESSAGE = "message"
 MOSAIC = "mosaic"
 SORT = "sort"
@@ -75,6 +77,11 @@ def setting(name: str, preset: str, data: str) -> str:
     return f"new_{name}_{preset}" + (f"_{data}" if name == "pinned_images" else "")
 
 
+def run_table(run_ids: Sequence[str]) -> str:
+    """The key of the table of these runs: a selection is a row number, which another run gets when the list changes."""
+    return f"run_table_{zlib.crc32(' '.join(run_ids).encode())}"
+
+
 def edit(name: str) -> str:
     """The key of one change to the picture."""
     return f"edit_{name}"
@@ -89,29 +96,6 @@ def keep_valid(key: str, options: Collection[object]) -> None:
     """Forget a choice that is no longer among the options (a deleted run, another layer's stage)."""
     if key in st.session_state and st.session_state[key] not in options:
         del st.session_state[key]
-
-
-def keep_first(key: str, options: Collection[str]) -> None:
-    """Choose the first option where neither the user nor the address has chosen one of them.
-
-    For a widget without a default of its own: a link must open the same when another option comes first one day.
-    """
-    if st.session_state.get(key, st.query_params.get(key)) not in options:
-        first = next(iter(options))
-        if key not in st.session_state:  # Streamlit tells the browser only of what changes after the first drawing
-            st.query_params[key] = first
-        st.session_state[key] = first
-
-
-def follow_default(key: str, default: object) -> None:
-    """Set a choice not made yet to its default; later, one that still stands there moves with it.
-
-    An address leaves out what stands at its default: so it opens what was seen. Call it before the widget is drawn.
-    """
-    before = st.session_state.get(f"{key}_default", default)
-    if key not in st.session_state or (before != default and st.session_state[key] == before):
-        st.session_state[key] = default
-    st.session_state[f"{key}_default"] = default
 
 
 def keep_below(key: str, limit: int) -> None:
@@ -159,6 +143,14 @@ def chosen_checkpoint() -> str | None:
 def pin_unit(unit: tuple[int, int] | None = None) -> None:
     """Keep to this row and column of the map; None lets go."""
     st.session_state[ROW], st.session_state[COLUMN] = unit or (None, None)
+    st.session_state.pop(PIN_SIDE, None)
+
+
+def keep_pin(side: int) -> None:
+    """Let go of a unit that was pinned in a map with another number of rows: here it is another place."""
+    if st.session_state.get(PIN_SIDE, side) != side:
+        pin_unit()
+    st.session_state[PIN_SIDE] = side
 
 
 def pinned_unit() -> tuple[int, int] | None:
@@ -194,27 +186,6 @@ def choose_cell(true: str, predicted: str) -> None:
 
 def first_page() -> None:
     st.session_state[PAGE] = 1
-
-
-def check_link(key: str, options: Collection[object], what: str) -> None:
-    """Say so where the address asks for something that isn't there; call it before the widget is drawn."""
-    asked = st.query_params.get(key)
-    if asked is not None and key not in st.session_state and asked not in map(str, options):
-        _warn(f"The link asks for {what} {asked[:40]!r}, which isn't here; this is another.")
-
-
-def check_links(key: str, options: Collection[str], what: str) -> None:
-    """As check_link, where the address may ask for several; those that are there are kept."""
-    missing = [name for name in st.query_params.get_all(key) if name not in options]
-    chosen = st.session_state.get(key)
-    if chosen is None and missing:
-        _warn(f"The link asks for {what} {missing[0][:40]!r}, which isn't here.")
-    if chosen is not None and not set(chosen) <= set(options):
-        st.session_state[key] = [name for name in chosen if name in options]
-
-
-def _warn(text: str) -> None:
-    st.warning(plain(text), icon=":material/link_off:")
 
 
 def random_image(indices: Sequence[int]) -> None:

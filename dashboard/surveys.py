@@ -4,7 +4,6 @@ A pass takes minutes: its result is kept for all, and beside the weights where t
 """
 
 import contextlib
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
 from dashboard import snapshots
-from dashboard.cache import kept, network, test_fingerprint, test_images
+from dashboard.cache import network, test_fingerprint, test_images
 from dashboard.images import jpeg
+from dashboard.slots import slot
 
 _LOOK_SECONDS = 0.5
 
@@ -63,9 +63,9 @@ def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
     return found
 
 
-def keeps_others(checkpoint: Checkpoint) -> bool:
-    """Whether what is kept, if outcomes() finds nothing, is of other test images than those on this computer."""
-    return checkpoint.derived(OUTCOMES_FILE).exists()
+def keeps_others(checkpoint: Checkpoint, file: str) -> bool:
+    """Whether what `file` keeps, if nothing is found, is of other test images than those on this computer."""
+    return checkpoint.derived(file).exists()
 
 
 def judge_test_images(checkpoint: Checkpoint, on_batch: Callable[[int], object]) -> None:
@@ -80,34 +80,34 @@ def _compute(
     survey: Callable[..., Atlas | Outcomes],
     on_batch: Callable[[int], object],
 ) -> None:
-    """Compute what `file` keeps, for all: who asks meanwhile watches that pass, and takes over if it is given up."""
-    place = kept(file, checkpoint.fingerprint, checkpoint.run.path)
-    lock = place.setdefault("lock", threading.Lock())
-    while not lock.acquire(timeout=_LOOK_SECONDS):
-        on_batch(place.get("done", 0))
+    """Compute what `file` keeps, for all. Whoever asks meanwhile watches, and takes over if it is given up."""
+    place = slot(file, checkpoint.fingerprint, checkpoint.run.path)
+    while not place.lock.acquire(timeout=_LOOK_SECONDS):
+        on_batch(place.done)
 
     def tell(done: int) -> None:
-        place["done"] = done
+        place.done = done
         on_batch(done)
 
+    place.done = 0
     try:
         if _recall(checkpoint, file, load) is None:
-            place["found"] = survey(network(checkpoint), test_images(checkpoint.run), tell)
+            place.found = found = survey(network(checkpoint), test_images(checkpoint.run), tell)
             with contextlib.suppress(OSError):
-                place["found"].save(checkpoint.derived(file))
+                found.save(checkpoint.derived(file))
     finally:
-        lock.release()
+        place.lock.release()
 
 
 def _recall(checkpoint: Checkpoint, file: str, load: _Load) -> Any:
     """What was kept for all, or else beside the weights, where that fits; None where there is nothing."""
-    place = kept(file, checkpoint.fingerprint, checkpoint.run.path)
-    found = place.get("found")
+    place = slot(file, checkpoint.fingerprint, checkpoint.run.path)
+    found = place.found
     if found is None or not _is_of_test_images(found, checkpoint):
         found = load(checkpoint.derived(file))
         if found is None or not _is_of_test_images(found, checkpoint):
             return None
-        place["found"] = found
+        place.found = found
     return found
 
 

@@ -117,7 +117,7 @@ def _write_record(run: Run, config: TrainConfig, packed: dict[str, object], fold
     content = {"config": config.to_json(), "environment": run.environment, "packed": packed}
     write_json(folder / "config.json", content)
     # Others may have the data set in another copy, whose test images are no less new to the network.
-    data = {name: value for name, value in run.data.items() if name != "test_fingerprint"}
+    data = {name: value for name, value in run.data.items() if name not in ("val_fingerprint", "test_fingerprint")}
     write_json(folder / "data.json", data | {"notes": []})
     with replacing(folder / "metrics-0001.jsonl") as temporary:
         temporary.write_bytes(_metrics(run))

@@ -224,6 +224,7 @@ def _record_data(writer: RunWriter, data: DataSplits) -> None:
             "image_size": data.train.image_size,
             "synthetic": data.train.synthetic,
             "fingerprint": fingerprint,
+            "val_fingerprint": data.val.fingerprint(),
             "test_fingerprint": data.test.fingerprint(),
             "notes": list(data.notes),
         }

@@ -5,7 +5,7 @@ import streamlit as st
 from core.errors import CoreError
 from core.history import History
 from core.runs.checkpoints import Checkpoint
-from dashboard import judgement_charts, state
+from dashboard import judgement_charts, links, state
 from dashboard.components.close_up import close_up
 from dashboard.components.confidence import show_calibration, show_classes
 from dashboard.components.confusion import captions_of, confusion_table, images_of, pick_cell
@@ -23,12 +23,12 @@ def pick_view() -> tuple[str, str]:
     """What to look at, and on which images."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         views, sets = (_CELLS, _CONFIDENCE, _EPOCHS), (TEST, VALIDATION)
-        state.check_link(state.VIEW, views, "view")
+        links.check_link(state.VIEW, views, "view")
         view = st.segmented_control(
             "Look at", views, default=_CELLS, required=True, key=state.VIEW, bind="query-params",
             on_change=state.first_page,
         )  # fmt: skip
-        state.check_link(state.SET, sets, "set of images")
+        links.check_link(state.SET, sets, "set of images")
         name = st.segmented_control(
             "Images", sets, default=TEST, required=True, key=state.SET, bind="query-params", disabled=view == _EPOCHS,
             on_change=state.first_page, help="Learnt and forgotten: only the validation images are judged meanwhile.",
@@ -45,7 +45,6 @@ def show_cells(checkpoint: Checkpoint, judged: Judged) -> None:
         shown, index = page_of(positions), pick_image(judged)
     left, right = st.columns([4, 5])
     with left:
-        st.caption("Click a cell to see its images, a class to see those of its row or column.")
         confusion_table(judged.outcomes, *cell[:2])
     with right:
         what = f"{plain(cell[0])}, predicted {plain(cell[1])}"

@@ -76,7 +76,7 @@ def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...])
         return
     pressed = st.button(
         f"Measure the accuracy on {count} test images", icon=":material/speed:", key="measure",
-        help=f"Unchanged. Chance alone moves such an accuracy by up to about {50 / count**0.5:.0f} points.",
+        help=f"Unchanged. Chance alone moves such an accuracy by up to about {98 / count**0.5:.0f} points.",
     )  # fmt: skip
     try:
         if pressed:

@@ -6,7 +6,7 @@ from core.errors import CoreError
 from core.inspection.feature_maps import num_channels
 from core.runs.run import Run
 from core.runs.snapshots import Pinned, read_pinned, read_snapshot, snapshot_epochs
-from dashboard import snapshots, state
+from dashboard import links, snapshots, state
 from dashboard.components.channel_choice import ColorScale, pick_scale
 from dashboard.components.layer_picker import pick_channel, pick_layer
 from dashboard.components.moment import confusion_panel, film_panel, filters_panel, maps_panel, photo_panel
@@ -23,7 +23,7 @@ def pick_view(pinned: Pinned, names: tuple[str, ...]) -> tuple[int, str, ColorSc
     """Pinned image, layer and colour scale."""
     classes = [plain(names[label]) for label in pinned.labels]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        state.check_link(state.PINNED, pinned.names, "pinned image")
+        links.check_link(state.PINNED, pinned.names, "pinned image")
         state.keep_valid(state.PINNED, pinned.names)
         image = st.segmented_control(
             "Pinned image", pinned.names, default=pinned.names[0], required=True, key=state.PINNED, bind="query-params",

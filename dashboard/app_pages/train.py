@@ -4,21 +4,15 @@ import streamlit as st
 
 from core.paths import runs_dir
 from core.runs.run import Run, list_runs
-from dashboard import state
+from dashboard import links, state
 from dashboard.components.live_run import live_run
 from dashboard.components.new_run import new_run
+from dashboard.components.run_picker import preferred
 from dashboard.components.run_table import run_table
 from dashboard.markdown import plain
 
 _TICK_SECONDS = 2.0  # each takes the training about a tenth of a second where it has all of two cores
 _WATCH_SECONDS = 3.0
-
-
-def shown_run(runs: list[Run]) -> Run | None:
-    """The run that was chosen, else one that trains, else the newest of the user's own, else a packed one."""
-    chosen = state.selected_run()
-    ranked = sorted(runs, key=lambda run: (run.id != chosen, not run.state.is_active))
-    return next(iter(ranked), None)
 
 
 def signature(runs: list[Run]) -> list[tuple[str, str]]:
@@ -36,7 +30,8 @@ st.title("Train")
 if message := state.take_message():
     st.warning(plain(message))
 runs = list_runs(runs_dir())
-run = shown_run(runs)
+links.keep_run([run.id for run in runs])
+run = next(iter(preferred(runs)), None)
 is_first_visit = all(run.is_packed for run in runs)
 if is_first_visit:
     st.markdown("Watch the 2012 AlexNet learn. Synthetic shapes need no download; the first run takes about a minute.")

@@ -6,7 +6,7 @@ from core.errors import CoreError
 from core.inspection.attribution import METHODS
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, charts, state
+from dashboard import cache, charts, links, state
 from dashboard.components.attribution import show_attribution
 from dashboard.components.image_picker import image_picker
 from dashboard.components.run_picker import checkpoint_picker
@@ -20,9 +20,9 @@ _TOP = 5
 def pick_target(prediction: Prediction) -> int:
     """The number of the class to explain; the predicted one until the user chooses."""
     names = [name for name, _ in prediction.top(len(prediction.class_names))]  # the address leaves out the first
-    state.check_link(state.TARGET, names, "class")
+    links.check_link(state.TARGET, names, "class")
     state.keep_valid(state.TARGET, names)
-    state.follow_default(state.TARGET, prediction.label)
+    links.follow_default(state.TARGET, prediction.label)
     name = st.selectbox(
         "Class to explain", names, key=state.TARGET, bind="query-params", help="The most probable class stands first."
     )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.errors import CoreError, DataMissingError
 from core.follow import duration
-from core.inspection.atlas import Atlas
+from core.inspection.atlas import ATLAS_FILE, Atlas
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
 from dashboard.components.status import STAY, error_box
@@ -90,6 +90,11 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
     except CoreError as error:
         st.caption(f"The channel atlas needs the test images. {plain(error)}")
         return
+    if surveys.keeps_others(checkpoint, ATLAS_FILE):
+        st.caption(
+            "The channel atlas that is kept with this checkpoint is of other copies of the test images than those on "
+            "this computer."
+        )
     pressed = st.button("Compute the channel atlas", icon=":material/menu_book:", key="compute_atlas", type="primary")
     st.caption(
         f"What every channel of all layers does over all {total:,} test images: how often it is active, for which "
@@ -112,6 +117,8 @@ def _compute(checkpoint: Checkpoint, total: int) -> None:
     heard: list[tuple[float, int]] = []  # may begin in the middle: another viewer's pass is watched, not repeated
 
     def on_batch(done: int) -> None:
+        if heard and done < heard[-1][1]:  # that pass was given up, and this one begins anew
+            heard.clear()
         heard.append((time.monotonic(), done))
         seconds, images = heard[-1][0] - heard[0][0], done - heard[0][1]
         left = f" · about {duration(seconds / images * (total - done))} left" if images else ""

@@ -10,7 +10,7 @@ from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import acting, filter_image
 from core.inspection.mosaic import Levels, colormap
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, state
+from dashboard import cache, links, state
 from dashboard.components.atlas_entry import atlas_entry, offer_atlas
 from dashboard.components.layer_picker import pick_channel
 from dashboard.components.unit_view import EnlargedMap, pinned_unit, unit_view
@@ -24,8 +24,9 @@ def pick_unit(maps: FeatureMaps) -> int:
     """The chosen channel, by number; beside it the pinned row and column."""
     count, height, width = maps.values.shape
     limits = {state.ROW: height, state.COLUMN: width}
+    state.keep_pin(height)
     for key, limit in limits.items():
-        state.check_link(key, range(limit), key)
+        links.check_link(key, range(limit), key)
         state.keep_below(key, limit)
     with st.container(horizontal=True):
         channel = pick_channel(count)

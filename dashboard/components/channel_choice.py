@@ -11,7 +11,7 @@ from core.inspection.atlas import LayerAtlas
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import Mosaic, Scale, colormap, colormap_of
 from core.inspection.ranking import Order, Show, keep_channels, order_channels
-from dashboard import state
+from dashboard import links, state
 from dashboard.components.layer_picker import pick_layer, pick_stage
 from dashboard.markdown import plain
 
@@ -25,7 +25,7 @@ class ColorScale(NamedTuple):
 
 def pick_scale() -> ColorScale:
     """The colour scale; its greatest value counts where it is fixed."""
-    state.check_link(state.SCALE, get_args(Scale), "colour scale")
+    links.check_link(state.SCALE, get_args(Scale), "colour scale")
     scale: Scale = st.segmented_control(
         "Colour scale", get_args(Scale), default="channel", required=True, key=state.SCALE, bind="query-params",
         help="**channel**: each from its own least to its greatest value, which shows its shape.  \n"
@@ -48,8 +48,8 @@ def pick_view() -> tuple[str, str, ColorScale]:
 
 def pick_channels(maps: FeatureMaps, atlas: LayerAtlas | None) -> tuple[int, ...]:
     """The channels to show in the chosen order; none, and a word on it, where none is of the chosen kind."""
-    state.check_link(state.SORT, get_args(Order), "order")
-    state.check_link(state.SHOW, get_args(Show), "kind of channel")
+    links.check_link(state.SORT, get_args(Order), "order")
+    links.check_link(state.SHOW, get_args(Show), "kind of channel")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order: Order = st.segmented_control(
             "Order", get_args(Order), default="number", required=True, key=state.SORT, bind="query-params",

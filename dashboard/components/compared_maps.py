@@ -11,7 +11,7 @@ from core.inspection.comparison import Comparison, DifferenceOrder
 from core.inspection.feature_maps import STAGES
 from core.inspection.mosaic import Levels, colormap
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, state
+from dashboard import cache, links, state
 from dashboard.comparison import Drawn, comparison, drawn
 from dashboard.comparison_charts import paired_probabilities
 from dashboard.components.channel_choice import ColorScale, color_bar, color_strip
@@ -75,7 +75,7 @@ def compared_maps(a: Checkpoint, b: Checkpoint, image: Chosen, layer: str, stage
 
 def _pick(count: int) -> tuple[int, DifferenceOrder]:
     """The channel to enlarge, and the order of all."""
-    state.check_link(state.DIFFERENCE_ORDER, get_args(DifferenceOrder), "order")
+    links.check_link(state.DIFFERENCE_ORDER, get_args(DifferenceOrder), "order")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         channel = pick_channel(count)
         order: DifferenceOrder = st.segmented_control(

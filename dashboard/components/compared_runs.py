@@ -11,7 +11,7 @@ from core.follow import summary
 from core.paths import runs_dir
 from core.runs.differences import differing_settings, settings_of
 from core.runs.run import Run, list_runs
-from dashboard import cache, state
+from dashboard import cache, links, state
 from dashboard.comparison_charts import COLORS, Curves, Measure, overlaid_curves
 from dashboard.components.curve_picker import pick_curves
 from dashboard.components.status import error_box
@@ -29,8 +29,8 @@ _COLUMNS: dict[str, Any] = {
 def pick_runs(default: Sequence[str]) -> list[Run]:
     """The runs whose curves to overlay; those of A and B until the user chooses."""
     runs = {run.id: run for run in list_runs(runs_dir()) if run.is_readable}
-    state.check_links(state.RUNS, runs, "run")
-    state.follow_default(state.RUNS, [name for name in dict.fromkeys(default) if name in runs])
+    links.check_links(state.RUNS, runs, "run")
+    links.follow_default(state.RUNS, [name for name in dict.fromkeys(default) if name in runs])
     chosen = st.multiselect(
         "Runs", list(runs), key=state.RUNS, bind="query-params", max_selections=len(COLORS),
         placeholder="Choose runs to overlay",

@@ -7,10 +7,12 @@ import numpy as np
 import streamlit as st
 
 from core.outcomes import Order, Outcomes
-from dashboard import state
+from dashboard import links, state
+from dashboard.html_charts import confusion_html
 
 _HERE = Path(__file__).parent
 _ANY, _WRONG = "any class", "a wrong class"
+_MOST_CLASSES = 60
 _MARGIN = -1  # stands for a whole row or column
 
 _COMPONENT = st.components.v2.component(
@@ -22,8 +24,15 @@ _COMPONENT = st.components.v2.component(
 
 
 def confusion_table(outcomes: Outcomes, true: str, predicted: str) -> None:
-    """Counts of true class by predicted class; a click chooses a cell, or the row or column of a class."""
+    """Counts of true class by predicted class; a click chooses a cell, or the row or column of a class.
+
+    Of many classes a picture: the browser can't lay out a button for each of a hundred thousand cells.
+    """
     names = outcomes.class_names
+    if len(names) > _MOST_CLASSES:
+        st.html(confusion_html(outcomes.confusion, names))
+        return
+    st.caption("Click a cell to see its images, a class to see those of its row or column.")
     right = int(outcomes.correct.sum())
     data: dict[str, Any] = {
         "names": list(names),
@@ -49,7 +58,7 @@ def pick_cell(outcomes: Outcomes) -> tuple[str, str, Order]:
         (state.TRUE, "True class", [_ANY, *names]),
         (state.PREDICTED, "Predicted class", [_WRONG, _ANY, *names]),
     ):
-        state.check_link(key, options, label.lower())
+        links.check_link(key, options, label.lower())
         state.keep_valid(key, options)
         choice[key] = st.selectbox(label, options, key=key, bind="query-params", on_change=state.first_page, width=160)
     order: Order = st.segmented_control(

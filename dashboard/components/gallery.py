@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.data.images import ImageSet
 from core.history import Group
-from dashboard import state
+from dashboard import links, state
 from dashboard.components.judged import Judged
 from dashboard.components.mosaic import mosaic, picked_channel
 
@@ -30,7 +30,7 @@ _GROUPS = """**forgotten**: wrong at the end, though correct before; those corre
 def pick_group() -> Group:
     """Which of the images to see that were learnt and forgotten."""
     groups = get_args(Group)
-    state.check_link(state.GROUP, groups, "group of images")
+    links.check_link(state.GROUP, groups, "group of images")
     group: Group = st.segmented_control(
         "Images that were", groups, default="forgotten", required=True, key=state.GROUP, bind="query-params",
         on_change=state.first_page, help=_GROUPS.replace("\n", "  \n"),

@@ -8,7 +8,8 @@ from core.data.example import EXAMPLE_LABEL, example_image
 from core.errors import CoreError, DataMissingError, ImageError
 from core.runs.run import Run
 from core.runs.snapshots import MAX_PINNED
-from dashboard import cache, pins, state
+from dashboard import cache, links, pins, state
+from dashboard.cache import MAX_UPLOADS
 from dashboard.components.missing_images import missing_images
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -17,7 +18,6 @@ from dashboard.markdown import plain
 _FORMATS = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 _TEST, _FILES, _CAMERA = "Test set", "Upload", "Camera"
 _ANY = "any class"
-_MAX_FILES = 24
 
 
 def image_picker(run: Run, *, several: bool = False) -> list[Chosen]:
@@ -56,10 +56,10 @@ def _uploaded(several: bool) -> list[Chosen]:
         on_change=state.forget_files, help="PNG, JPEG, WebP, BMP or GIF, up to 10 MB each.",
     )  # fmt: skip
     found = files if isinstance(files, list) else [files] if files else []
-    if len(found) > _MAX_FILES:
-        st.warning(f"{len(found)} files are more than the {_MAX_FILES} shown at once; the first {_MAX_FILES} count.")
+    if len(found) > MAX_UPLOADS:
+        st.warning(f"{len(found)} files are more than the {MAX_UPLOADS} shown at once; the first {MAX_UPLOADS} count.")
     if found:
-        state.keep_files([(file.name, file.getvalue()) for file in found[:_MAX_FILES]])
+        state.keep_files([(file.name, file.getvalue()) for file in found[:MAX_UPLOADS]])
     kept = state.kept_files()
     return _decode(kept if several else kept[:1], "Choose a picture of your own: the centre square is what counts.")
 
@@ -68,7 +68,7 @@ def _from_test_set(run: Run) -> list[Chosen]:
     """An image by its number, which is what a link carries; another of any class, or of one, at random."""
     images = cache.test_images(run)
     last = len(images) - 1
-    state.check_link(state.IMAGE_INDEX, range(last + 1), "test image")
+    links.check_link(state.IMAGE_INDEX, range(last + 1), "test image")
     state.keep_below(state.IMAGE_INDEX, last + 1)
     index = st.number_input(
         f"Test image, 0 to {last:,}", 0, last, step=1, key=state.IMAGE_INDEX, bind="query-params", width=180

@@ -10,9 +10,10 @@ import streamlit as st
 from core.data.images import ImageSet, doubt_about
 from core.errors import CoreError
 from core.history import History
-from core.outcomes import Outcomes
+from core.outcomes import OUTCOMES_FILE, Outcomes
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, state, surveys
+from core.runs.run import Run
+from dashboard import cache, links, state, surveys
 from dashboard.components.missing_images import missing_images
 from dashboard.components.status import STAY
 
@@ -99,7 +100,7 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
 
 
 def _unjudged(checkpoint: Checkpoint, count: int) -> str:
-    if surveys.keeps_others(checkpoint):
+    if surveys.keeps_others(checkpoint, OUTCOMES_FILE):
         return (
             f"What is kept with this checkpoint was said of other copies of the test images than the {count:,} on this "
             "computer: let it judge these."
@@ -119,7 +120,7 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
     epoch = history.epochs[-1] if at_end else history.nearest(checkpoint.epoch)
     outcomes = history.after(epoch)
     images, problem = _load(partial(cache.val_images, checkpoint.run))
-    if images is not None and not np.array_equal(images.labels, outcomes.labels):
+    if images is not None and not _are_those_judged(checkpoint.run, images, outcomes):
         images = None
         st.info(
             "The validation images on this computer are not those that the epochs of this run were judged on: what was "
@@ -129,10 +130,16 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
     return Judged(VALIDATION, state.VAL_IMAGE, images, problem, outcomes, about, history)
 
 
+def _are_those_judged(run: Run, images: ImageSet, outcomes: Outcomes) -> bool:
+    """Whether the validation images are those that `run` had; their labels alone are the same for many others."""
+    found, recorded = cache.val_fingerprint(run), run.data.get("val_fingerprint")
+    return recorded in (found, None) and np.array_equal(images.labels, outcomes.labels)
+
+
 def pick_image(judged: Judged) -> int:
     """The number of the image to look at closely: what a click sets, a link carries and the keyboard reaches."""
     last = len(judged.outcomes) - 1
-    state.check_link(judged.key, range(last + 1), f"{judged.name} image")
+    links.check_link(judged.key, range(last + 1), f"{judged.name} image")
     state.keep_below(judged.key, last + 1)
     return int(
         st.number_input(

@@ -4,12 +4,12 @@ import streamlit as st
 
 from core.inspection.feature_maps import STAGES, stages_of
 from core.model import CONV_LAYERS
-from dashboard import state
+from dashboard import links, state
 
 
 def pick_layer(*, disabled: bool = False) -> str:
     """One of conv1 to conv5. Another layer lets go of the pinned unit: the same row is another place there."""
-    state.check_link(state.LAYER, CONV_LAYERS, "layer")
+    links.check_link(state.LAYER, CONV_LAYERS, "layer")
     layer: str = st.segmented_control(
         "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params",
         on_change=state.pin_unit, disabled=disabled,
@@ -20,7 +20,7 @@ def pick_layer(*, disabled: bool = False) -> str:
 def pick_stage(layer: str) -> str:
     """conv, relu, and lrn and pool where the layer has them."""
     stages = stages_of(layer)
-    state.check_link(state.STAGE, stages, "stage")
+    links.check_link(state.STAGE, stages, "stage")
     state.keep_valid(state.STAGE, stages)
     # No format_func here: the address carries what is shown.
     stage: str = st.segmented_control(
@@ -32,7 +32,7 @@ def pick_stage(layer: str) -> str:
 
 def pick_channel(count: int, *, disabled: bool = False) -> int:
     """One of `count` channels, by number."""
-    state.check_link(state.CHANNEL, range(count), "channel")
+    links.check_link(state.CHANNEL, range(count), "channel")
     state.keep_below(state.CHANNEL, count)
     return int(
         st.number_input(

@@ -22,7 +22,7 @@ from core.training import jobs
 from core.training.cost import estimate
 from core.training.device import pick_device
 from core.training.snapshots import check_pinned
-from dashboard import cache, pins, state
+from dashboard import costs, pins, state
 from dashboard.components.status import error_box
 from dashboard.markdown import plain
 
@@ -38,7 +38,7 @@ def new_run() -> None:
         config = _config()
         if config is not None:
             pick_device(config)  # refuses one that isn't here
-            counts = cache.counts(config)
+            counts = costs.counts(config)
             check_pinned(config, counts["test"])
             _cost(config, counts)
     except CoreError as error:
@@ -66,18 +66,18 @@ def _config() -> TrainConfig | None:
     """What the widgets say; None while a folder is still to be named. Raises ConfigError."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
-            "Images", list(_SOURCES), default="shapes", required=True, key="source", format_func=_SOURCES.__getitem__,
-            persist_state="session", help=field_help("data_source"),
+            "Images", list(_SOURCES), default="shapes", required=True, key=state.SOURCE,
+            format_func=_SOURCES.__getitem__, persist_state="session", help=field_help("data_source"),
         )  # fmt: skip
         preset: Preset = st.segmented_control(
-            "Preset", PRESETS, default="smoke", required=True, key="preset", persist_state="session",
+            "Preset", PRESETS, default="smoke", required=True, key=state.PRESET, persist_state="session",
             help="  \n".join(f"**{name}**: {text}" for name, text in PRESET_HELP.items()),
         )  # fmt: skip
     st.caption(PRESET_HELP[preset])
     folder = ""
     if source == "folder":
         folder = st.text_input(
-            "Folder on this computer", key="folder", persist_state="session", placeholder="~/pictures/my-classes",
+            "Folder on this computer", key=state.FOLDER, persist_state="session", placeholder="~/pictures/my-classes",
             help="One folder per class, or train/<class> and test/<class>. At least two classes.",
         )  # fmt: skip
     with st.expander("All settings", icon=":material/tune:"):
@@ -90,17 +90,16 @@ def _config() -> TrainConfig | None:
 
 def _chosen() -> TrainConfig:
     """The form as it is at this moment; a click must not start what an earlier drawing of it said."""
-    state_of = st.session_state
-    preset, data = state_of["preset"], _data_key()
+    preset, data = st.session_state[state.PRESET], _data_key()
     keys = {name: state.setting(name, preset, data) for name in TrainConfig.model_fields}
-    values = {name: state_of[key] for name, key in keys.items() if key in state_of}
+    values = {name: st.session_state[key] for name, key in keys.items() if key in st.session_state}
     return make_config(preset=preset, **_data(), **values)
 
 
 def _data() -> dict[str, Any]:
     """The images that the widgets name, as fields of TrainConfig."""
-    source = st.session_state["source"]
-    folder = st.session_state.get("folder") if source == "folder" else None
+    source = st.session_state[state.SOURCE]
+    folder = st.session_state.get(state.FOLDER) if source == "folder" else None
     return {"data_source": source, "data_dir": folder or None}
 
 
@@ -112,9 +111,9 @@ def _data_key() -> str:
 
 @st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait
 def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
-    """How large the run will be. Says itself what goes wrong: a fragment's errors don't reach who called it."""
+    """How large the run will be. Says itself what goes wrong: a fragment's errors don't reach its caller."""
     try:
-        speed = cache.speed(config)
+        speed = costs.speed(config)
     except CoreError as error:
         error_box(error)
         return

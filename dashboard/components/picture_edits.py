@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from core.data.edits import LIMITS, Edits
-from dashboard import state
+from dashboard import links, state
 
 _LABELS = {
     "shift_x": "Shift right, %",
@@ -28,7 +28,7 @@ def picture_edits() -> Edits:
         for name, label in _LABELS.items():
             low, high = LIMITS[name]
             key = state.edit(name)
-            state.check_link(key, range(low, high + 1), label)
+            links.check_link(key, range(low, high + 1), label)
             chosen[name] = st.slider(label, low, high, 0, key=key, bind="query-params")
     with st.container(horizontal=True, vertical_alignment="center"):
         for name, label in _SWITCHES.items():

@@ -1,6 +1,6 @@
 """Choose a run and one of its checkpoints; the choice follows the user from page to page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ from core.follow import before_packing
 from core.paths import runs_dir
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import Run, list_runs
-from dashboard import state
+from dashboard import links, state
 from dashboard.components.status import data_name, error_box
 
 
@@ -20,8 +20,8 @@ def checkpoint_picker() -> Checkpoint | None:
         if run is None:
             return None
         choices = available(run)
-        state.check_link(state.CHECKPOINT, choices, "checkpoint")
-        state.keep_first(state.CHECKPOINT, choices)
+        links.check_link(state.CHECKPOINT, choices, "checkpoint")
+        links.keep_first(state.CHECKPOINT, choices)
         which = st.segmented_control(
             "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", required=True,
             help="best: of the saved epochs, that of the highest validation accuracy; last: the latest saved weights.",
@@ -41,12 +41,18 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
     if not runs:
         _nothing_yet(otherwise)
         return None
-    state.check_link(state.RUN, runs, "run")
-    state.keep_first(state.RUN, runs)
+    links.check_link(state.RUN, runs, "run")
+    links.keep_first(state.RUN, [run.id for run in preferred(runs.values())])
     # No format_func: the address carries what is shown, and a link should carry the plain name. No default, which the
     # address would leave out: a link must open the same run when there are newer ones.
     run_id = st.selectbox("Run", list(runs), index=None, key=state.RUN, bind="query-params", width=340)
     return runs[run_id or next(iter(runs))]
+
+
+def preferred(runs: Iterable[Run]) -> list[Run]:
+    """The run that was chosen, then those that train, then the others; else in the order given."""
+    chosen = state.selected_run()
+    return sorted(runs, key=lambda run: (run.id != chosen, not run.state.is_active))
 
 
 def about(checkpoint: Checkpoint) -> str:

@@ -33,14 +33,16 @@ def run_table(runs: list[Run]) -> None:
             st.caption(f":material/warning: {plain(error)}")
         else:
             rows.append(row | {"progress": f"{row['epoch']} of {row['num_epochs']}"})
+    run_ids = [row["run_id"] for row in rows]
+    key = state.run_table(run_ids)
     st.dataframe(
-        pd.DataFrame(rows, columns=list(_COLUMNS)), column_config=_COLUMNS, hide_index=True, key=state.RUN_TABLE,
-        on_select=lambda: _show([row["run_id"] for row in rows]), selection_mode="single-row",
+        pd.DataFrame(rows, columns=list(_COLUMNS)), column_config=_COLUMNS, hide_index=True, key=key,
+        on_select=lambda: _show(key, run_ids), selection_mode="single-row",
         alt=f"{len(rows)} runs with their state and accuracy",
     )  # fmt: skip
 
 
-def _show(run_ids: list[str]) -> None:
-    chosen = st.session_state[state.RUN_TABLE].selection.rows
+def _show(key: str, run_ids: list[str]) -> None:
+    chosen = st.session_state[key].selection.rows
     if chosen:
         state.select_run(run_ids[chosen[0]])

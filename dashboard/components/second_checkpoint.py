@@ -6,7 +6,7 @@ from core.errors import CoreError
 from core.paths import runs_dir
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import list_runs
-from dashboard import state
+from dashboard import links, state
 from dashboard.components.run_picker import about
 from dashboard.components.status import data_name, error_box
 from dashboard.markdown import plain
@@ -20,17 +20,17 @@ def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
     newest, *others = runs
     # The default stands first, for the address leaves out the first one: the second newest run, never the same run.
     names = sorted([*others, newest], key=lambda name: name == first.run.id)
-    state.check_link(state.RUN_B, names, "run")
+    links.check_link(state.RUN_B, names, "run")
     state.keep_valid(state.RUN_B, names)
-    state.follow_default(state.RUN_B, names[0])
+    links.follow_default(state.RUN_B, names[0])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = runs[st.selectbox("Run", names, key=state.RUN_B, bind="query-params", width=340)]
         choices = available(run)
         same = run.id == first.run.id
         default = next((which for which in choices if not (same and which == state.chosen_checkpoint())), choices[0])
-        state.check_link(state.CHECKPOINT_B, choices, "checkpoint")
+        links.check_link(state.CHECKPOINT_B, choices, "checkpoint")
         state.keep_valid(state.CHECKPOINT_B, choices)
-        state.follow_default(state.CHECKPOINT_B, default)
+        links.follow_default(state.CHECKPOINT_B, default)
         which = st.segmented_control("Checkpoint", choices, key=state.CHECKPOINT_B, bind="query-params", required=True)
     try:
         checkpoint = find_checkpoint(run, which or default)

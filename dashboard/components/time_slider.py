@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import state
+from dashboard import links, state
 
 _NUMBER = re.compile(r"\d{1,6}")
 
@@ -17,7 +17,8 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
     """
     if is_playing() is not is_ticking:
         st.rerun()
-    state.check_link(state.EPOCH, epochs, "epoch")
+    links.check_link(state.EPOCH, epochs, "epoch")
+    st.session_state.setdefault(state.FOLLOW, _chosen() is None)  # a link to an epoch opens that one
     now = _shown(epochs, is_live=is_live and not is_playing())
     if is_playing():
         later = [epoch for epoch in epochs if epoch > now]
@@ -32,7 +33,9 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
         if len(epochs) > 1:
             st.select_slider("Epoch", epochs, key=state.EPOCH, bind="query-params", on_change=_by_hand, width="stretch")
         if is_live:
-            st.toggle("Follow", value=True, key=state.FOLLOW, help="Always show the newest epoch of this run.")
+            st.toggle(
+                "Follow", key=state.FOLLOW, persist_state="session", help="Always show the newest epoch of this run."
+            )
     return now
 
 
@@ -69,7 +72,13 @@ def _play(playing: bool) -> None:
 
 def _shown(epochs: Sequence[int], *, is_live: bool) -> int:
     """The newest epoch while one follows a run that trains, else the chosen one or the one nearest to it."""
-    chosen = st.session_state.get(state.EPOCH, st.query_params.get(state.EPOCH))
-    if (is_live and st.session_state.get(state.FOLLOW, chosen is None)) or not _NUMBER.fullmatch(str(chosen)):
+    chosen = _chosen()
+    if chosen is None or (is_live and st.session_state[state.FOLLOW]):
         return epochs[-1]
-    return min(epochs, key=lambda epoch: abs(epoch - int(chosen)))
+    return min(epochs, key=lambda epoch: abs(epoch - chosen))
+
+
+def _chosen() -> int | None:
+    """The epoch that the session, else the address, gives as a number."""
+    value = str(st.session_state.get(state.EPOCH, st.query_params.get(state.EPOCH)))
+    return int(value) if _NUMBER.fullmatch(value) else None

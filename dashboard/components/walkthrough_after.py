@@ -54,7 +54,7 @@ def normalization(walk: Walk, found: Normalization) -> None:
     own = found.values[found.own]
     st.latex(rf"{written(own, decimals)} \;/\; {found.scale:.5f} \approx {written(found.result, decimals)}")
     st.caption(
-        f"With silent neighbours s would be 2^0.75 = {quiet:.5f}; here it is {more} more. Alpha, here {alpha}, "
+        f"Were they all 0, s would be 2^0.75 = {quiet:.5f}; here it is {more} more. Alpha, here {alpha}, "
         "says how much neighbours count; the paper's 0.0001 is made for pixels of 0 to 255, louder than these inputs."
     )
 

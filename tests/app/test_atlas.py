@@ -12,13 +12,14 @@ from core.inspection.atlas import Atlas
 from core.inspection.maximization import Channel
 from core.runs.checkpoints import find_checkpoint
 from dashboard import cache, experiments, surveys
+from dashboard.slots import slot
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept():
-    cache.kept.clear()
+    slot.clear()
     yield
-    cache.kept.clear()
+    slot.clear()
     cache._model.clear()
 
 
@@ -38,7 +39,7 @@ def test_it_is_computed_once_for_all_and_kept_beside_the_weights(checkpoint):
     assert found.num_images == 6
     assert sum(len(layer.active) for layer in found.layers.values()) == 1376
     assert surveys.atlas(checkpoint) is found
-    cache.kept.clear()
+    slot.clear()
     again = surveys.atlas(checkpoint)
     assert again is not found
     assert again.images == found.images
@@ -102,13 +103,13 @@ def test_one_of_other_images_or_classes_is_ignored(checkpoint, change):
     surveys.compute_atlas(checkpoint, lambda _done: None)
     path = checkpoint.derived("atlas.npz")
     dataclasses.replace(Atlas.load(path), **change).save(path)
-    cache.kept.clear()
+    slot.clear()
     assert surveys.atlas(checkpoint) is None
 
 
 def test_it_is_shown_where_the_images_are_gone(checkpoint, write_run, trained_run, tiny_config, tmp_path):
     surveys.compute_atlas(checkpoint, lambda _done: None)
-    cache.kept.clear()
+    slot.clear()
     settings = tiny_config(data_dir=tmp_path / "gone").model_dump()
     gone = find_checkpoint(write_run("gone", weights_of=trained_run, settings=settings))
     Atlas.load(checkpoint.derived("atlas.npz")).save(gone.derived("atlas.npz"))

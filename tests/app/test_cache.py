@@ -5,10 +5,8 @@ import threading
 
 import pytest
 
-from core.config import make_config
 from core.runs.checkpoints import find_checkpoint
 from core.runs.metrics import encode
-from core.training.cost import Speed
 from dashboard import cache
 
 VIEWERS = 4
@@ -17,10 +15,8 @@ VIEWERS = 4
 @pytest.fixture(autouse=True)
 def _nothing_is_kept():
     cache._model.clear()
-    cache.kept.clear()
     yield
     cache._model.clear()
-    cache.kept.clear()
 
 
 def test_viewers_who_come_at_once_load_a_network_once(trained_run, monkeypatch):
@@ -75,32 +71,3 @@ def test_a_run_of_a_deleted_ones_name_is_another_run(write_run):
     reader = cache.metrics(run)
     reader.poll()
     assert set(reader.steps()["loss"]) == {9.0}
-
-
-@pytest.fixture
-def timed(monkeypatch, runs_dir):
-    """The paces that measure_speed is to give, one for each time it is asked."""
-    monkeypatch.setenv("ALEXNET_RUNS_DIR", str(runs_dir))
-    paces = [10.0, 20.0, 30.0]
-    monkeypatch.setattr(cache, "measure_speed", lambda _: Speed("CPU", "float32", paces.pop(0)))
-    return paces
-
-
-def test_the_machine_is_timed_once_for_each_number_of_threads(timed):
-    for threads, pace in ((0, 10.0), (0, 10.0), (1, 20.0), (0, 10.0)):
-        assert cache.speed(make_config(num_threads=threads)).images_per_second == pace
-
-
-def test_the_machine_is_not_timed_beside_a_training(timed, write_run):
-    with write_run("a").lock():
-        assert cache.speed(make_config()) is None
-    assert len(timed) == 3
-    assert cache.speed(make_config()).images_per_second == 10.0
-    with write_run("b").lock():
-        assert cache.speed(make_config()).images_per_second == 10.0, "it was known before"
-
-
-def test_a_pace_that_a_training_took_a_share_of_is_not_kept(timed, write_run, monkeypatch):
-    answers = [False, True]  # before and after
-    monkeypatch.setattr(cache, "_is_training", lambda: answers.pop(0) if answers else False)
-    assert [cache.speed(make_config()).images_per_second for _ in range(3)] == [10.0, 20.0, 20.0]

@@ -5,7 +5,8 @@ from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
 from core.inspection.maximization import Channel, Class
 from core.runs.checkpoints import find_checkpoint
-from dashboard import cache, experiments
+from dashboard import experiments
+from dashboard.slots import slot
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def dream(open_page, trained_run):
 
 @pytest.fixture(autouse=True)
 def _nothing_is_kept():
-    cache.kept.clear()
+    slot.clear()
 
 
 def test_nothing_runs_unasked(dream, said):

@@ -277,6 +277,25 @@ def test_validation_images_that_changed_since_the_run_are_not_shown_under_its_la
         assert not at.image
 
 
+def test_other_validation_images_of_the_same_labels_are_not_shown_either(mistakes, run, data_dir):
+    val = load_data(run.config, data_dir=data_dir).val
+    for recorded, number_shown in ((val.fingerprint(), 1), ("0" * 16, 0)):
+        (run.path / "data.json").write_text(json.dumps({"val_fingerprint": recorded}))
+        at = mistakes(set="validation", val_image="0")
+        assert not at.exception
+        assert (component(at, "mosaic") is not None) == bool(number_shown)
+        assert len(at.info) == 1 - number_shown
+
+
+def test_the_matrix_of_many_classes_is_a_picture(mistakes, monkeypatch):
+    monkeypatch.setattr("dashboard.components.confusion._MOST_CLASSES", 2)
+    at = mistakes(true="star")
+    assert not at.exception
+    assert component(at, "confusion") is None
+    assert [html for html in at.get("html") if "Rows: true class" in html.proto.body]
+    assert component(at, "mosaic")["ids"] == [4]
+
+
 def test_links_to_other_pages_explain_with_the_same_network(mistakes):
     at = mistakes(checkpoint="last", true="any class", predicted="any class", image="4")
     links = [link.proto for link in at.get("page_link")]

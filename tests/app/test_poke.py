@@ -110,7 +110,7 @@ def test_the_accuracy_is_measured_on_a_button_and_then_known(poke, said):
     at = poke(layer="conv4", off="0-383")
     assert "Accuracy on them" not in said(at)
     assert at.button(key="measure").label == "Measure the accuracy on 6 test images"
-    assert "by up to about 20 points" in at.button(key="measure").help
+    assert "by up to about 40 points" in at.button(key="measure").help
     at.button(key="measure").click().run()
     assert not at.exception
     (line,) = [caption.value for caption in at.caption if caption.value.startswith("Accuracy on them")]

@@ -110,7 +110,7 @@ def test_an_upload_is_decoded_and_judged_once(uploading, monkeypatch):
 
     def counted(name):
         original = getattr(cache, name)
-        monkeypatch.setattr(cache, name, lambda *given: calls.append(name) or original(*given))
+        monkeypatch.setattr(cache, name, lambda *given, **named: calls.append(name) or original(*given, **named))
 
     for name in ("decode_image", "predict"):
         counted(name)
@@ -123,6 +123,18 @@ def test_an_upload_is_decoded_and_judged_once(uploading, monkeypatch):
     assert not at.exception
     assert calls == ["decode_image", "predict"]
     assert verdict(at.switch_page("app_pages/predict.py").run()) == first
+
+
+def test_as_many_uploads_as_are_shown_are_decoded_once(uploading, monkeypatch):
+    decoded = []
+    original = cache.decode_image
+    monkeypatch.setattr(cache, "decode_image", lambda *a, **named: decoded.append(a[1]) or original(*a, **named))
+    files = [(f"{i}.png", picture(size=(60 + i, 40)), "image/png") for i in range(cache.MAX_UPLOADS)]
+    at = uploading
+    at.file_uploader(key="uploads").set_value(files).run()
+    at.run()
+    assert not at.exception
+    assert sorted(decoded) == sorted(name for name, *_ in files)
 
 
 def test_several_pictures_give_a_table(uploading):

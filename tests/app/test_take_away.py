@@ -1,6 +1,7 @@
 """The Take it away page: a card an export, prepared when asked for, with the command that does the same."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from core.export.request import CHOICES, Request
 from core.runs.checkpoints import find_checkpoint
+from core.runs.run import Run
 from core.runs.snapshots import read_pinned
 from dashboard import exports
 from dashboard.markdown import plain
@@ -94,6 +96,18 @@ def test_a_file_lies_where_its_run_and_what_it_shows_say(trained_run, write_run)
     before = exports.place(Request("csv", run), "")
     (run.path / "config.json").write_text((run.path / "config.json").read_text().replace("a CPU", "another"))
     assert exports.place(Request("csv", run), "") != before, "a new run of a deleted one's name"
+
+
+def test_a_report_is_another_file_once_the_test_images_were_judged(trained_run, tmp_path):
+    copy = shutil.copytree(trained_run.path, tmp_path / "copy")
+    run = Run(copy)
+    request = Request("report", run, find_checkpoint(run))
+    before = exports.place(request, "")
+    assert exports.place(request, "") == before
+    answers = find_checkpoint(run).derived("outcomes-test.npz")
+    answers.parent.mkdir(parents=True, exist_ok=True)
+    answers.write_bytes(b"")
+    assert exports.place(request, "") != before
 
 
 def test_a_fixed_scale_and_an_upload_are_in_the_command(cards):

@@ -109,21 +109,35 @@ def test_a_run_without_snapshots_is_not_offered(open_page, write_run, runs_dir, 
     assert "No run has snapshots yet" in said(at)
 
 
-def test_a_run_that_trains_is_followed_until_the_slider_is_moved(open_page, write_run, runs_dir, trained_run):
+@pytest.fixture
+def live(write_run, trained_run):
+    """A run that is being written, with snapshots of its first two epochs."""
     run = write_run("a", weights_of=trained_run, data={"class_names": ["circle", "cross", "star"]})
-    folder = run.path / "snapshots"
-    folder.mkdir()
-    kept = trained_run.path / "snapshots"
+    (run.path / "snapshots").mkdir()
     for name in ("pinned.npz", "epoch-0000.npz", "epoch-0001.npz"):
-        (folder / name).symlink_to(kept / name)
+        (run.path / "snapshots" / name).symlink_to(trained_run.path / "snapshots" / name)
     with run.lock():
-        at = open_page(runs_dir, "time_machine")
-        assert at.select_slider(key="epoch").value == 1
-        (folder / "epoch-0002.npz").symlink_to(kept / "epoch-0002.npz")
-        at.run()
-        assert at.select_slider(key="epoch").value == 2
-        at.select_slider(key="epoch").set_value(0).run()
-        at.run()
+        yield run
+
+
+def test_a_run_that_trains_is_followed_until_the_slider_is_moved(open_page, runs_dir, live, trained_run):
+    at = open_page(runs_dir, "time_machine")
+    assert at.select_slider(key="epoch").value == 1
+    (live.path / "snapshots" / "epoch-0002.npz").symlink_to(trained_run.path / "snapshots" / "epoch-0002.npz")
+    at.run()
+    assert at.select_slider(key="epoch").value == 2
+    at.select_slider(key="epoch").set_value(0).run()
+    at.run()
+    assert at.select_slider(key="epoch").value == 0
+    assert not at.toggle(key="follow").value
+    assert not at.exception
+
+
+def test_a_link_to_an_epoch_of_a_run_that_trains_stays_there(open_page, runs_dir, live):
+    at = open_page(runs_dir, "time_machine", epoch="0")
+    for _ in range(3):
         assert at.select_slider(key="epoch").value == 0
-        assert not at.toggle(key="follow").value
+        at.run()
+    at.toggle(key="follow").set_value(True).run()
+    assert at.select_slider(key="epoch").value == 1
     assert not at.exception

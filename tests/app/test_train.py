@@ -102,7 +102,7 @@ def test_what_goes_wrong_while_the_machine_is_timed_is_said(open_page, runs_dir,
     def fail(*_):
         raise ConfigError("Out of GPU memory at batch_size 16; try 8.")
 
-    monkeypatch.setattr("dashboard.cache.speed", fail)
+    monkeypatch.setattr("dashboard.costs.speed", fail)
     at = open_page(runs_dir)
     assert not at.exception
     assert [error.value for error in at.error] == [plain("Out of GPU memory at batch_size 16; try 8.")]
@@ -268,6 +268,27 @@ def test_the_newest_run_is_shown_unless_another_is_asked_for(open_page, write_ru
         write_run(run_id, end={"state": "stopped", "reason": ""})
     assert "**newer**" in said(open_page(runs_dir))
     assert "**older**" in said(open_page(runs_dir, run="older"))
+
+
+def test_the_address_names_the_run_that_was_chosen_and_no_other(open_page, write_run, runs_dir, said):
+    for run_id in ("older", "newer"):
+        write_run(run_id, end={"state": "stopped", "reason": ""})
+    at = open_page(runs_dir)
+    assert "run" not in at.query_params
+    at.session_state["run"] = "older"  # as a click in the table does
+    at.run()
+    assert at.query_params["run"] == "older"
+    at = open_page(runs_dir, run="gone")
+    assert "The link asks for run 'gone', which isn't here" in said(at)
+    assert "run" not in at.query_params
+
+
+def test_every_page_opens_the_run_that_trains(open_page, write_run, runs_dir, trained_run, said):
+    for run_id in ("resumed", "newer"):
+        write_run(run_id, weights_of=trained_run)
+    with Run(runs_dir / "resumed").lock():
+        assert "**resumed**" in said(open_page(runs_dir))
+        assert open_page(runs_dir, "predict").selectbox(key="run").value == "resumed"
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,19 @@ def test_beyond_the_map_the_patch_is_hatched(walkthrough):
     assert not any("repeating-linear-gradient" in e.proto.body for e in at.get("html"))
 
 
+def test_a_pixel_pinned_after_pooling_is_let_go(open_page, trained_run):
+    at = open_page(trained_run.path.parent, "feature_maps", layer="conv1", stage="pool", row="20", column="20")
+    assert at.number_input(key="row").value == 20
+    at.switch_page("app_pages/walkthrough.py").run()
+    assert not at.exception
+    assert at.number_input(key="row").value is None
+    at.number_input(key="row").set_value(40).run()
+    at.number_input(key="column").set_value(41).run()
+    assert (at.number_input(key="row").value, at.number_input(key="column").value) == (40, 41)
+    at.switch_page("app_pages/feature_maps.py").run()
+    assert at.number_input(key="row").value is None
+
+
 def test_without_a_pixel_the_strongest_is_walked_through(walkthrough, said):
     at = walkthrough(layer="conv4", channel="9")
     assert at.number_input(key="row").value is None

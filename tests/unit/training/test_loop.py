@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from core.config import TrainConfig
-from core.data.sources import load_test_images
+from core.data.sources import load_data, load_test_images
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
@@ -241,6 +241,7 @@ def test_changed_training_images_are_refused_and_restored_ones_taken(
     monkeypatch.setattr(loop, "begin", begin)
     run = train(data_dir=tree)
     assert run.data["fingerprint"]
+    assert run.data["val_fingerprint"] == load_data(run.config, data_dir=data_dir).val.fingerprint()
     assert run.data["test_fingerprint"] == load_test_images(run.config, data_dir=data_dir).fingerprint()
     moved = next((tree / "train" / "circle").iterdir())
     moved.rename(tree / "train" / "cross" / moved.name)

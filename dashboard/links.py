@@ -1,0 +1,65 @@
+"""What the address asks for: checked before a widget is drawn, and kept so that a link opens what was seen."""
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from dashboard import state
+from dashboard.markdown import plain
+
+
+def check_link(key: str, options: Collection[object], what: str) -> None:
+    """Say so where the address asks for something that isn't there; call it before the widget is drawn."""
+    asked = st.query_params.get(key)
+    if asked is not None and key not in st.session_state and asked not in map(str, options):
+        _warn(f"The link asks for {what} {asked[:40]!r}, which isn't here; this is another.")
+
+
+def check_links(key: str, options: Collection[str], what: str) -> None:
+    """As check_link, where the address may ask for several; those that are there are kept."""
+    missing = [name for name in st.query_params.get_all(key) if name not in options]
+    chosen = st.session_state.get(key)
+    if chosen is None and missing:
+        _warn(f"The link asks for {what} {missing[0][:40]!r}, which isn't here.")
+    if chosen is not None and not set(chosen) <= set(options):
+        st.session_state[key] = [name for name in chosen if name in options]
+
+
+def _warn(text: str) -> None:
+    st.warning(plain(text), icon=":material/link_off:")
+
+
+def keep_first(key: str, options: Collection[str]) -> None:
+    """Choose the first option where neither the user nor the address has chosen one of them.
+
+    For a widget without a default of its own: a link must open the same when another option comes first one day.
+    """
+    if st.session_state.get(key, st.query_params.get(key)) not in options:
+        first = next(iter(options))
+        if key not in st.session_state:  # Streamlit tells the browser only of what changes after the first drawing
+            st.query_params[key] = first
+        st.session_state[key] = first
+
+
+def follow_default(key: str, default: object) -> None:
+    """Set a choice not made yet to its default; later, one that still stands there moves with it.
+
+    An address leaves out what stands at its default: so it opens what was seen. Call it before the widget is drawn.
+    """
+    before = st.session_state.get(f"{key}_default", default)
+    if key not in st.session_state or (before != default and st.session_state[key] == before):
+        st.session_state[key] = default
+    st.session_state[f"{key}_default"] = default
+
+
+def keep_run(run_ids: Collection[str]) -> None:
+    """Keep to the chosen run, in the session and in the address, as a run picker would; forget one that is gone."""
+    check_link(state.RUN, run_ids, "run")
+    chosen = state.selected_run()
+    if chosen is not None and chosen in run_ids:
+        st.session_state[state.RUN] = chosen
+        if st.query_params.get(state.RUN) != chosen:
+            st.query_params[state.RUN] = chosen
+    else:
+        st.session_state.pop(state.RUN, None)
+        st.query_params.pop(state.RUN, None)
