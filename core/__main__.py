@@ -30,7 +30,7 @@ from core.data.uploads import PICTURE_TARGET, open_image
 from core.errors import CoreError
 from core.evaluation import evaluate
 from core.export import command as export
-from core.follow import before_packing, summary
+from core.follow import summary
 from core.paths import data_dir, runs_dir
 from core.prediction import predict
 from core.progress import OnProgress, on_terminal
@@ -38,6 +38,7 @@ from core.runs.checkpoints import load_model
 from core.runs.run import list_runs, load_run
 from core.training import command as train
 from core.training.device import fastest_device
+from core.wording import before_packing
 
 _out = Console(highlight=False, markup=False)
 

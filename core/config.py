@@ -38,7 +38,9 @@ class TrainConfig(BaseModel):
         "class folders; shapes: a synthetic set drawn on the spot.",
     )
     data_dir: Path | None = Field(
-        None, description="Where the images are (folder), or where CIFAR-10 is kept (cifar10). Default: data/."
+        None,
+        description="Where the images are (folder), or where CIFAR-10 is kept (cifar10; else in ALEXNET_DATA_DIR or "
+        "data/).",
     )
     train_limit: Annotated[int, Ge(2)] | None = Field(
         None, description="Train on this many images, balanced over the classes; all where empty."

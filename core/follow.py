@@ -12,7 +12,9 @@ from rich.progress import Progress as Bar
 
 from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
-from core.runs.run import Progress, Run
+from core.runs.progress import Progress
+from core.runs.run import Run
+from core.wording import duration
 
 _POLL_SECONDS = 0.25
 
@@ -69,11 +71,6 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def before_packing(run: Run) -> str:
-    """Follows an accuracy that the training left: a packed run has other weights than those that were judged."""
-    return " before packing" if run.is_packed else ""
-
-
 def _print_new(reader: MetricsReader, console: Console, shown: int) -> int:
     """Print the epochs after the first `shown`; how many are shown now."""
     epochs = reader.epochs()
@@ -100,16 +97,3 @@ def _print_end(run: Run, console: Console) -> None:
     if record["test_accuracy"] is not None:
         words.append(f"test accuracy {record['test_accuracy']:.2%}")
     console.print(", ".join(words) + ".")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3 h 20 min."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def file_size(num_bytes: int) -> str:
-    """Bytes as people say them: 12.3 kB, 233.3 MB."""
-    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"

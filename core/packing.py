@@ -13,7 +13,6 @@ from core.arguments import with_images
 from core.config import DataSource
 from core.data.sources import load_data
 from core.files import num_bytes
-from core.follow import file_size
 from core.model.alexnet import AlexNet
 from core.paths import data_dir
 from core.progress import on_terminal
@@ -22,6 +21,7 @@ from core.runs.pack import DEFAULT_RANK, pack
 from core.runs.run import load_run
 from core.runs.snapshots import snapshot_epochs
 from core.training.refit import refit
+from core.wording import file_size
 
 HELP = "Make a finished run small enough to travel: one compact checkpoint."
 _out = Console(highlight=False, markup=False)

@@ -56,7 +56,7 @@ def evaluation_view(model: AlexNet) -> AlexNet:
 
 def private_view(model: AlexNet) -> AlexNet:
     """A second AlexNet over the same weights, in evaluation mode and without gradients of them: free to be hooked."""
-    view = model.twin()
+    view = model.without_weights()
     view.load_state_dict(model.state_dict(), assign=True)
     return view.eval().requires_grad_(False)
 

@@ -1,4 +1,4 @@
-"""How what takes long tells how far it is."""
+"""Progress reports of what takes long."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.errors import RunError
 from core.inspection.feature_maps import FeatureMaps
-from core.inspection.mosaic import Mosaic, Scale, mosaic
+from core.inspection.mosaic import Mosaic, Scale, lay_out, to_levels
 from core.runs.run import Run
 from core.runs.snapshots import read_snapshot_maps, snapshot_epochs, snapshot_file
 
@@ -33,7 +33,7 @@ def sheet(run: Run, epoch: int, layer: str, image: int, scale: Scale, fixed: flo
 def _sheet(
     run_path: Path, epoch: int, layer: str, image: int, scale: Scale, fixed: float | None, written: int
 ) -> Mosaic:
-    return mosaic(_maps(run_path, epoch, layer, image, written), scale, fixed=fixed)
+    return lay_out(to_levels(_maps(run_path, epoch, layer, image, written), scale, fixed))
 
 
 def written(run: Run) -> tuple[int, ...]:

@@ -100,7 +100,7 @@ def original_loop(device: torch.device, batch_size: int, steps: int, niceness: i
 
 
 def niceness() -> int:
-    """Of the calling thread. Who is compared on a busy machine must have the same; only Linux has it by thread."""
+    """Of the calling thread. Programs compared on a busy machine must have the same; only Linux has it by thread."""
     return os.getpriority(os.PRIO_PROCESS, 0) if sys.platform == "linux" else 0
 
 

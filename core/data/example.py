@@ -1,4 +1,4 @@
-"""A photograph that comes with the project, for who has neither the test images nor a picture at hand."""
+"""A photograph that comes with the project, for users who have neither the test images nor a picture at hand."""
 
 from __future__ import annotations
 

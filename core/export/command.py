@@ -22,7 +22,6 @@ from core.export.activations import write_arrays
 from core.export.request import CHOICES, OF_WEIGHTS, Kind, Request, fulfil
 from core.export.tables import Table
 from core.files import num_bytes
-from core.follow import file_size
 from core.inspection.feature_maps import STAGES, feature_maps
 from core.inspection.mosaic import Scale
 from core.model.alexnet import CONV_LAYERS
@@ -30,6 +29,7 @@ from core.paths import data_dir
 from core.progress import on_terminal
 from core.runs.checkpoints import find_checkpoint, load_model
 from core.runs.run import load_run
+from core.wording import file_size
 
 HELP = "Take it away: pictures, activations, metrics, weights, ONNX, TensorBoard event files, a report, an animation."
 _out = Console(highlight=False, markup=False)

@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from core.export.files import whole
-from core.follow import before_packing
 from core.inspection.feature_maps import STAGES, FeatureMaps
 from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import Levels, colormap, sheet_columns
 from core.runs.checkpoints import Checkpoint
+from core.wording import before_packing
 
 _SIDE = 900  # pixels that a sheet should at least be wide
 _MARGIN, _TEXT, _TITLE = 24, 18, 26  # pixels
@@ -31,7 +31,7 @@ def export_maps(checkpoint: Checkpoint, maps: FeatureMaps, levels: Levels, image
     """
     count, height, width = maps.values.shape
     title = f"{maps.layer}, {STAGES[maps.stage]}: {count} channels of {height} × {width}"
-    quiet = f" {len(levels.dead)} of them hardly respond." if levels.dead else ""
+    quiet = f" {len(levels.silent)} of them hardly respond." if levels.silent else ""
     lines = [f"For {image}. Channel 0 is top left, {sheet_columns(count)} in a row.{quiet}", described(checkpoint)]
     _save_png(captioned(maps_sheet(levels), title, lines, bar=levels), title, lines, path)
 

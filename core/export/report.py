@@ -17,7 +17,7 @@ from core.export.files import whole
 from core.export.html import code, paragraph, picture, section, table, text
 from core.export.pictures import enlarged, maps_sheet, standing
 from core.export.settings import setting_rows, train_command
-from core.follow import before_packing, duration, summary
+from core.follow import summary
 from core.inspection.feature_maps import feature_maps
 from core.inspection.filters import filter_sheet
 from core.inspection.mosaic import sheet_columns, to_levels
@@ -27,6 +27,7 @@ from core.prediction import network_input, predict
 from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint
 from core.runs.metrics import MetricsReader
+from core.wording import before_packing, duration
 
 _HERE = Path(__file__).parent
 _JUDGED = 250  # test images, where nobody has judged all of them yet
@@ -167,7 +168,7 @@ def _maps(subject: Subject) -> str:
         count, height, width = maps.values.shape
         caption = (
             f"{count} channels of {height} × {width}, {sheet_columns(count)} in a row, each from its least value "
-            f"(dark) to its greatest (bright); {len(levels.dead)} hardly respond."
+            f"(dark) to its greatest (bright); {len(levels.silent)} hardly respond."
         )
         drawn = picture(maps_sheet(levels, _SHEET), f"All feature maps of {layer}", caption, "sheet")
         sheets.append(f"<div><h3>{layer}, after ReLU</h3>{drawn}</div>")

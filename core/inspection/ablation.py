@@ -150,7 +150,8 @@ def accuracy_without(
             logits = _run(rest, halfway.maps[start : start + _BATCH], {halfway.layer: channels})
             predicted[start : start + _BATCH] = logits.argmax(1).cpu().numpy()
     right = predicted == halfway.labels
-    counts, hits = (np.bincount(halfway.labels, weights, model.num_classes) for weights in (None, right))
+    counts = np.bincount(halfway.labels, minlength=model.num_classes)
+    hits = np.bincount(halfway.labels[right], minlength=model.num_classes)
     per_class = np.divide(hits, counts, out=np.full(model.num_classes, np.nan), where=counts > 0)
     return Accuracy(float(right.mean()), per_class)
 

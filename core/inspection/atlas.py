@@ -145,6 +145,7 @@ class _Sums:
         peaks = maps.amax((2, 3))
         self.active += (peaks > 0).sum(0)
         self.class_sums.index_add_(0, labels, maps.mean((2, 3)).double())
+        # The images whose number in the whole set is a multiple of `every`.
         sample = maps[-first % self.every :: self.every].permute(0, 2, 3, 1).flatten(0, 2)
         self.samples += len(sample)
         self.sample_sum += sample.sum(0, dtype=torch.float64)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.errors import InspectionError
 from core.inspection.feature_maps import FeatureMaps
-from core.inspection.mosaic import Levels, Scale, dead_channels, to_levels
+from core.inspection.mosaic import Levels, Scale, silent_channels, to_levels
 
 DifferenceOrder = Literal["number", "difference", "correlation"]
 
@@ -77,11 +77,11 @@ def matched_levels(comparison: Comparison, scale: Scale, fixed: float | None = N
     unit = np.clip(comparison.difference / both.high[:, None, None], -1, 1)
     pixels = np.round(127.5 + 127.5 * unit).astype(np.uint8)
     if scale == "channel":  # as in the maps: what hardly responds on both sides must not become noise
-        pixels[list(both.dead)] = 128
+        pixels[list(both.silent)] = 128
     return (
-        replace(both, pixels=top, dead=dead_channels(a)),
-        replace(both, pixels=bottom, dead=dead_channels(b)),
-        replace(both, pixels=pixels, low=-both.high, dead=both.dead, colors="signed"),
+        replace(both, pixels=top, silent=silent_channels(a)),
+        replace(both, pixels=bottom, silent=silent_channels(b)),
+        replace(both, pixels=pixels, low=-both.high, silent=both.silent, colors="signed"),
     )
 
 

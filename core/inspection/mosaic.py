@@ -26,7 +26,7 @@ _COLORMAPS = Path(__file__).parent / "colormaps.npz"
 class Mosaic:
     """Channels of one layer in one palette image, tile i at row i // columns, column i % columns.
 
-    channels: the channel shown on each tile. dead: those of them that hardly respond to this picture.
+    channels: the channel shown on each tile. silent: those of them that hardly respond to this picture.
     low, high: the values at the ends of the colour scale; None where each channel has its own.
     """
 
@@ -35,7 +35,7 @@ class Mosaic:
     columns: int
     tile_width: int
     tile_height: int
-    dead: tuple[int, ...]
+    silent: tuple[int, ...]
     low: float | None
     high: float | None
 
@@ -45,8 +45,8 @@ class Levels:
     """Every channel of a layer in colours.
 
     pixels: uint8, C x H x W, 0 at the low end of the colour scale and 255 at the high end. low, high: the values at
-    those ends, C each. shared: whether all channels have one scale; values can then lie beyond its ends. dead: channels
-    that hardly respond to this picture. colors: the name of the colour map.
+    those ends, C each. shared: whether all channels have one scale; values can then lie beyond its ends. silent:
+    channels that hardly respond to this picture. colors: the name of the colour map.
     """
 
     layer: str
@@ -54,7 +54,7 @@ class Levels:
     low: np.ndarray
     high: np.ndarray
     shared: bool
-    dead: tuple[int, ...]
+    silent: tuple[int, ...]
     colors: str
 
 
@@ -71,7 +71,7 @@ def colormap_of(maps: FeatureMaps) -> str:
     return "signed" if maps.is_signed else "viridis"
 
 
-def dead_channels(maps: FeatureMaps) -> tuple[int, ...]:
+def silent_channels(maps: FeatureMaps) -> tuple[int, ...]:
     """Channels whose values hardly vary on this picture: within a thousandth of the layer's largest activation."""
     flat = maps.values.reshape(len(maps.values), -1)
     span = flat.max(1) - flat.min(1) if maps.is_signed else flat.max(1)
@@ -103,34 +103,27 @@ def limits(maps: FeatureMaps, scale: Scale, fixed: float | None = None) -> tuple
 def to_levels(maps: FeatureMaps, scale: Scale = "channel", fixed: float | None = None) -> Levels:
     """All channels of `maps` in colours. Raises as `limits`."""
     low, high = limits(maps, scale, fixed)
-    dead = dead_channels(maps)
+    silent = silent_channels(maps)
     unit = (maps.values - low[:, None, None]) / np.maximum(high - low, 1e-12)[:, None, None]
     pixels = np.round(np.clip(unit, 0, 1) * 255).astype(np.uint8)
-    if scale == "channel":  # a dead channel must not be blown up into noise
-        pixels[list(dead)] = 128 if maps.is_signed else 0
+    if scale == "channel":  # a silent channel must not be blown up into noise
+        pixels[list(silent)] = 128 if maps.is_signed else 0
     return Levels(
         layer=maps.layer,
         pixels=pixels,
         low=low,
         high=high,
         shared=scale != "channel",
-        dead=dead,
+        silent=silent,
         colors=colormap_of(maps),
     )
 
 
-def mosaic(
-    maps: FeatureMaps, scale: Scale = "channel", *, channels: Sequence[int] | None = None, fixed: float | None = None
-) -> Mosaic:
-    """`channels` of `maps` (at least one; None: all) in that order as one picture.
-
-    Raises InspectionError for no channel, for one that isn't there, and as `limits`.
-    """
-    return lay_out(to_levels(maps, scale, fixed), channels)
-
-
 def lay_out(levels: Levels, channels: Sequence[int] | None = None) -> Mosaic:
-    """As `mosaic`, of channels that are in colours already."""
+    """`channels` (at least one; None: all) in that order as one picture.
+
+    Raises InspectionError for no channel and for one that isn't there.
+    """
     count, height, width = levels.pixels.shape
     shown = tuple(range(count)) if channels is None else tuple(channels)
     if not shown or not 0 <= min(shown) <= max(shown) < count:
@@ -142,7 +135,7 @@ def lay_out(levels: Levels, channels: Sequence[int] | None = None) -> Mosaic:
         columns=columns,
         tile_width=width,
         tile_height=height,
-        dead=tuple(channel for channel in shown if channel in set(levels.dead)),
+        silent=tuple(channel for channel in shown if channel in set(levels.silent)),
         low=float(levels.low[0]) if levels.shared else None,
         high=float(levels.high[0]) if levels.shared else None,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import InspectionError
 from core.inspection.atlas import LayerAtlas
 from core.inspection.feature_maps import FeatureMaps
-from core.inspection.mosaic import dead_channels
+from core.inspection.mosaic import silent_channels
 
 _RARE = 0.01  # share of images: what is active on fewer is selective by chance
 
@@ -45,7 +45,7 @@ def keep_channels(maps: FeatureMaps, atlas: LayerAtlas | None, show: Show) -> tu
         twin = _fitting(maps, atlas).twin
         copies = np.flatnonzero(twin >= 0)
         return _numbers(np.union1d(copies, twin[copies]))
-    dead = np.isin(np.arange(len(maps.values)), dead_channels(maps)) if atlas is None else _fitting(maps, atlas).dead
+    dead = np.isin(np.arange(len(maps.values)), silent_channels(maps)) if atlas is None else _fitting(maps, atlas).dead
     return _numbers(np.flatnonzero(dead == (show == "dead")))
 
 

@@ -25,8 +25,7 @@ class Normalization:
     """LRN of one unit (Krizhevsky et al. 2012, section 3.3): divided by a number that grows with its neighbours.
 
     channels: the unit's own and up to two on either side, fewer at the first and the last. values: float64, theirs
-    after the ReLU at the same pixel. own: the place of the unit's own among them. alpha: the network's,
-    how much they count.
+    after the ReLU at the same pixel. own: the place of the unit's own among them. alpha: how much they count.
     """
 
     channels: tuple[int, ...]

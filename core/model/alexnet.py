@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -44,7 +42,7 @@ class LocalResponseNorm(nn.Module):
         self.alpha = alpha
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        return local_response_norm(x, size=5, alpha=self.alpha, beta=0.75, k=2.0, bias=bias)
+        return local_response_norm(x, size=5, alpha=self.alpha, k=2.0, bias=bias)
 
 
 class Dropout(nn.Module):
@@ -128,7 +126,7 @@ class AlexNet(nn.Module):
     def lrn_alpha(self) -> float:
         return self.lrn1.alpha
 
-    def twin(self) -> AlexNet:
+    def without_weights(self) -> AlexNet:
         """The same network without weights: they are to be loaded with assign=True."""
         with torch.device("meta"):  # no memory and no random numbers
             return AlexNet(
@@ -143,7 +141,8 @@ class AlexNet(nn.Module):
         """
         if self.training and x.device.type in ("cpu", "cuda"):
             return self._in_fewer_passes(x, size or x.shape[-1])
-        return deque(self.activations(x, size), maxlen=1)[0][1]
+        x = stretched_conv(x, self.conv1, size) if size else self.conv1(x)
+        return self._from(self.relu1, x)
 
     def _in_fewer_passes(self, x: torch.Tensor, size: int) -> torch.Tensor:
         """The same, waiting less for the memory: bias, ReLU and LRN at once, nothing between them kept."""
@@ -151,7 +150,12 @@ class AlexNet(nn.Module):
         x = self.pool1(self.lrn1(x, self.conv1.bias))
         x = functional.conv2d(x, self.conv2.weight, padding=self.conv2.padding)
         x = self.pool2(self.lrn2(x, self.conv2.bias))
-        for _, layer in itertools.dropwhile(lambda named: named[0] != "conv3", self.named_children()):
+        return self._from(self.conv3, x)
+
+    def _from(self, first: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        """Through the layer `first` and all that follow it."""
+        layers = list(self.children())
+        for layer in layers[layers.index(first) :]:
             x = layer(x)
         return x
 

@@ -49,13 +49,13 @@ def _pair(value: int | tuple[int, ...] | str) -> int:
 
 def layer_table(model: AlexNet) -> list[LayerInfo]:
     """Every layer of `model` in order, derived from its modules and one pass without data."""
-    twin = model.twin().eval()
+    network = model.without_weights().eval()
     with torch.device("meta"):
         image = torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE, dtype=torch.float32)
     rows: list[LayerInfo] = []
     field, stride, offset = 1, 1, 0
     with torch.no_grad():
-        for name, output in twin.activations(image):
+        for name, output in network.activations(image):
             layer = model.get_submodule(name)
             shape = tuple(output.shape[1:])
             if isinstance(layer, nn.Conv2d | MaxPool):

@@ -24,21 +24,19 @@ def local_response_norm(
     x: torch.Tensor,
     size: int = 5,
     alpha: float = 1e-4,
-    beta: float = 0.75,
     k: float = 2.0,
     *,
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """`x` (N x C x H x W, floating point) normalised across `size` neighbouring channels; same shape, dtype and layout.
 
-    Equals `torch.nn.functional.local_response_norm`, which divides alpha by `size` as well. beta must be 0.75.
+    Equals `torch.nn.functional.local_response_norm` with beta 0.75; that too divides alpha by `size`.
     bias: float32, C; where it is given, relu(x + bias) is normalised, by a kernel in the same pass over the values.
     """
-    if beta != 0.75:
-        raise ValueError(f"beta must be 0.75, the paper's value, got {beta}")
-    if bias is not None and (not _suits(bias, x) or implementation(x, size) is lrn_closed_form):
+    kernel = implementation(x, size)
+    if bias is not None and (not _suits(bias, x) or kernel is lrn_closed_form):
         x, bias = torch.relu(x + bias[:, None, None].to(x.dtype)), None
-    normalized: torch.Tensor = _LocalResponseNorm.apply(x, bias, size, alpha / size, k)
+    normalized: torch.Tensor = _LocalResponseNorm.apply(x, bias, kernel, size, alpha / size, k)
     return normalized
 
 
@@ -49,27 +47,30 @@ def implementation(x: torch.Tensor, size: int) -> ModuleType:
 
 
 def _suits(bias: torch.Tensor, x: torch.Tensor) -> bool:
-    """Whether a kernel may read it: none looks where its end is."""
+    """Whether a kernel may read it: they don't check where it ends."""
     return bias.dtype == torch.float32 and bias.shape == x.shape[1:2]
 
 
 class _LocalResponseNorm(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, bias: torch.Tensor | None, size: int, scale: float, k: float
+        ctx: Any, x: torch.Tensor, bias: torch.Tensor | None, kernel: ModuleType, size: int, scale: float, k: float
     ) -> torch.Tensor:
         ctx.save_for_backward(x, bias)
-        ctx.window = size, scale, k
-        given = () if bias is None else (bias.detach(),)
-        return _from_rows(implementation(x, size).forward(_rows(x), *ctx.window, *given), x)
+        ctx.kernel, ctx.window = kernel, (size, scale, k)
+        return _from_rows(kernel.forward(_rows(x), *ctx.window, *_given(bias)), x)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, bias = ctx.saved_tensors
-        given = () if bias is None else (bias.detach(),)
-        dx, dbias = implementation(x, ctx.window[0]).backward(_rows(x), _rows(gradient), *ctx.window, *given)
-        return _from_rows(dx, x), dbias, None, None, None
+        dx, dbias = ctx.kernel.backward(_rows(x), _rows(gradient), *ctx.window, *_given(bias))
+        return _from_rows(dx, x), dbias, None, None, None, None
+
+
+def _given(bias: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """The bias for a kernel that takes one; where there is none, torch's own operations need none."""
+    return () if bias is None else (bias.detach(),)
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:

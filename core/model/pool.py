@@ -18,7 +18,7 @@ from core.model.compiled import kernels_for
 
 
 class MaxPool(nn.MaxPool2d):
-    """The layer; its kernel size and stride are for who reads them."""
+    """The layer; its kernel size and stride are read by the layer table."""
 
     def __init__(self) -> None:
         super().__init__(kernel_size=3, stride=2)

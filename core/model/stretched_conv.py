@@ -58,7 +58,7 @@ def stretched_conv(x: torch.Tensor, conv: nn.Conv2d, size: int, *, biased: bool 
     """`conv(stretch(x, size))`, in channels_last layout; gradients reach the convolution's weight and bias.
 
     In blocks on a GPU. Folded on a CPU where that is faster; not where `x` needs a gradient. conv: square, with a bias,
-    without padding, dilation or groups. biased: False leaves the bias to who calls.
+    without padding, dilation or groups. biased: False leaves the bias to the caller.
     """
     side, kernel, stride = x.shape[-1], conv.kernel_size[0], conv.stride[0]
     device = x.device.type

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from core.errors import CheckpointError
-from core.files import read_json, replacing, write_json
+from core.files import file_sha256, read_json, replacing, write_json
 from core.model.alexnet import LRN_ALPHA, AlexNet, InputSpec
 from core.runs.compact import expand
 from core.runs.run import Run
@@ -89,14 +88,13 @@ def save_checkpoint(
     manifest = read_json(folder / f"{name}.json") or {}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     tensors = {f"{name}.safetensors": weights, f"{name}.train.safetensors": training_state}
-    known = manifest.get("val_accuracy")
     manifest |= {
         "format_version": FORMAT_VERSION,
         "step": step,
         "epoch": epoch,
         "seconds": seconds,
         "epoch_sums": epoch_sums,
-        "val_accuracy": known if val_accuracy is None else val_accuracy,
+        "val_accuracy": manifest.get("val_accuracy") if val_accuracy is None else val_accuracy,
         "class_names": list(model.class_names),
         "input_spec": asdict(model.input_spec),
         "lrn_alpha": model.lrn_alpha,
@@ -125,7 +123,7 @@ def write_tensors(path: Path, tensors: Tensors) -> dict[str, Any]:
     """Write `tensors` to `path`, whole or not at all; size and sha256 of the file, as a manifest lists it."""
     with replacing(path) as temporary:
         save_file(tensors, temporary)
-    return {"size": path.stat().st_size, "sha256": _sha256(path)}
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def available(run: Run) -> tuple[Which, ...]:
@@ -217,7 +215,7 @@ def _load_tensors(checkpoint: Checkpoint, suffix: str) -> Tensors:
     expected = checkpoint.files.get(file)
     if expected is None or not path.is_file():
         raise CheckpointError(f"{file} of run {checkpoint.run.id!r} is missing; {advice}.")
-    if path.stat().st_size != expected.get("size") or _sha256(path) != expected.get("sha256"):
+    if path.stat().st_size != expected.get("size") or file_sha256(path) != expected.get("sha256"):
         raise CheckpointError(f"{file} of run {checkpoint.run.id!r} is damaged (its checksum differs); {advice}.")
     try:
         return load_file(path)
@@ -247,8 +245,3 @@ def _prune(run: Run, before: set[str | None]) -> None:
             if name not in kept:
                 for derived in (run.path / "derived").glob(f"{name}-*"):
                     shutil.rmtree(derived, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -108,7 +108,7 @@ class MetricsReader:
         kind = record.get("kind")
         if kind == "step":
             steps = self._steps["step"]
-            if steps and record.get("step", 0) <= steps[-1]:  # the line that said so is damaged
+            if steps and record.get("step", 0) <= steps[-1]:  # the line that said that a resume began is damaged
                 self._forget_after(record.get("step", 0) - 1)
             for name, column in self._steps.items():
                 value = record.get(name)

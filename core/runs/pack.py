@@ -122,7 +122,7 @@ def _write_record(run: Run, config: TrainConfig, packed: dict[str, object], fold
     with replacing(folder / "metrics-0001.jsonl") as temporary:
         temporary.write_bytes(_metrics(run))
     # Another machine's pace must not be taken for this one's.
-    progress = replace(run.progress, message="", images_per_second=0.0, eta_seconds=0.0)
+    progress = replace(run.progress.without_pace(), message="")
     write_json(folder / "progress.json", asdict(progress))
     end = run.end or {}
     write_json(folder / "end.json", {name: end.get(name) for name in ("state", "at", "test_accuracy")} | {"reason": ""})

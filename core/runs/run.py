@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from core.config import TrainConfig, read_config
 from core.errors import ConfigError, RunError
 from core.files import new_folder, read_json, write_json
+from core.runs.progress import Progress
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 STALLED_AFTER_SECONDS = 60.0
@@ -42,38 +43,6 @@ class RunState(StrEnum):
     @property
     def can_resume(self) -> bool:
         return self in (RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, at most a second old while it runs.
-
-    phase: loading | training | validating | testing | saving. loaded: share of the data set read, 0..1.
-    heartbeat: seconds since 1970. eta_seconds, images_per_second, memory_bytes: 0 where not known yet.
-    """
-
-    phase: str = "loading"
-    message: str = ""
-    step: int = 0
-    num_steps: int = 0
-    epoch: int = 0
-    num_epochs: int = 0
-    seconds: float = 0.0
-    images_per_second: float = 0.0
-    eta_seconds: float = 0.0
-    memory_bytes: int = 0
-    loaded: float = 0.0
-    heartbeat: float = 0.0
-
-    @property
-    def steps_per_epoch(self) -> float:
-        """1 where it isn't known yet."""
-        return self.num_steps / self.num_epochs if self.num_epochs else 1.0
-
-    @property
-    def fraction(self) -> float:
-        """0..1, of the loading while that lasts, else of the training."""
-        return min(self.step / self.num_steps, 1.0) if self.num_steps else self.loaded
 
 
 @dataclass(frozen=True)
@@ -131,9 +100,7 @@ class Run:
 
     @property
     def progress(self) -> Progress:
-        content = read_json(self.path / "progress.json") or {}
-        usable = {f.name: content[f.name] for f in fields(Progress) if _same_kind(content.get(f.name), f.default)}
-        return Progress(**usable)
+        return Progress.from_json(read_json(self.path / "progress.json") or {})
 
     @property
     def state(self) -> RunState:
@@ -192,12 +159,6 @@ class Run:
                 except OSError:  # a folder that we may only read: its heartbeat has to do
                     return silence < STALLED_AFTER_SECONDS
         return True
-
-
-def _same_kind(value: object, like: object) -> bool:
-    """Whether `value` can stand where `like` does: text for text, a number for a number."""
-    numbers = (int, float)
-    return isinstance(value, numbers if isinstance(like, numbers) else type(like))
 
 
 def check_run_id(run_id: str) -> str:

@@ -15,7 +15,8 @@ from filelock import Timeout
 from core.errors import RunLockedError
 from core.files import remove_leftovers, write_json, write_json_quickly
 from core.runs.metrics import encode, segment_paths
-from core.runs.run import Progress, Run, RunState
+from core.runs.progress import Progress
+from core.runs.run import Run, RunState
 
 _LOCK_SECONDS = 1.0  # a reader's probe holds the lock for an instant; a writer's hold lasts
 _SYNC_SECONDS = 1.0
@@ -48,7 +49,7 @@ class RunWriter:
         flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         self._metrics = os.open(run.path / f"metrics-{self.attempt:04}.jsonl", flags, 0o666)
         self._synced = self._reported = 0.0
-        self.progress = replace(run.progress, phase="loading", images_per_second=0.0, eta_seconds=0.0)
+        self.progress = replace(run.progress.without_pace(), phase="loading")
         self.test_accuracy: float | None = None
         self.report(message="Starting", force=True)
 

@@ -6,7 +6,7 @@ import torch
 
 from core.model.alexnet import AlexNet
 
-_EVERY = 4  # steps between updates: each costs a pass over 58 million weights
+_UPDATE_EVERY = 4  # steps between updates: each costs a pass over 58 million weights
 
 
 class WeightAverage:
@@ -18,7 +18,7 @@ class WeightAverage:
     def __init__(self, model: AlexNet, decay: float) -> None:
         self.decay = decay
         self._live: list[torch.Tensor] = list(model.parameters())
-        self.model = model.twin()
+        self.model = model.without_weights()
         copies = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.model.load_state_dict(copies, assign=True)
         self.model.requires_grad_(False)
@@ -26,8 +26,8 @@ class WeightAverage:
 
     def update(self, step: int) -> None:
         """Take in the weights as they are after `step` steps."""
-        if step % _EVERY == 0:
-            updates = step // _EVERY
-            keep = min(self.decay**_EVERY, (1 + updates) / (10 + updates))
+        if step % _UPDATE_EVERY == 0:
+            updates = step // _UPDATE_EVERY
+            keep = min(self.decay**_UPDATE_EVERY, (1 + updates) / (10 + updates))
             with torch.no_grad():
                 torch._foreach_lerp_(self._averaged, self._live, 1 - keep)

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         started = _begin(options, given)
     except CoreError:
-        distributed.current().tell(None)
+        distributed.current().broadcast(None)
         raise
     _stop_on_signals(started)
     follow(started, Console(highlight=False, markup=False), quiet=options.json)

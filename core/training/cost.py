@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from statistics import fmean
 
 import torch
 
@@ -17,8 +16,8 @@ from core.model.layers import layer_table
 from core.runs.run import Run
 from core.runs.snapshots import is_kept
 from core.training.device import describe, out_of_memory, pick_device, pick_precision, pick_threads
-from core.training.progressive import step_cost, work
-from core.training.state import RECENT, TrainingState, fresh
+from core.training.progressive import cost_left
+from core.training.state import TrainingState, fresh
 from core.training.step import training_step
 
 _PROBE_BATCH = 32  # fewer would blame the images for what an update of the weights costs
@@ -62,12 +61,9 @@ def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
         if not run.is_readable or (run.environment.get("device"), run.environment.get("precision")) != here:
             continue
         same_batch = device.type == "cpu" or run.config.batch_size == config.batch_size
-        if same_batch and run.config.optimizer == config.optimizer:
-            now = run.progress
-            if now.images_per_second:
-                recent = range(max(now.step - RECENT, 0), max(now.step, 1))
-                costs = [step_cost(run.config, step, now.num_steps) for step in recent]
-                return Speed(*here, now.images_per_second * fmean(costs))
+        pace = run.progress.full_size_images_per_second
+        if pace and same_batch and run.config.optimizer == config.optimizer:
+            return Speed(*here, pace)
     return None
 
 
@@ -102,7 +98,7 @@ def _step_seconds(config: TrainConfig, state: TrainingState, images: ImageSet) -
 
 def estimate(config: TrainConfig, speed: Speed | None, counts: dict[str, int]) -> Cost:
     """What a run of `config` costs on `counts` (train, val, test) images at `speed`."""
-    per_epoch = counts["train"] * work(config, 0, 1000) / 1000 + counts["val"] * _EVALUATION_SHARE
+    per_epoch = counts["train"] * cost_left(config, 0, 1000) / 1000 + counts["val"] * _EVALUATION_SHARE
     images = config.num_epochs * per_epoch + counts["test"] * _EVALUATION_SHARE
     with torch.device("meta"):
         model = AlexNet()

@@ -41,11 +41,11 @@ class Peers:
         """This process's part of `indices`; together the parts are the whole."""
         return indices[self.rank :: self.count]
 
-    def agree(self, wish: bool) -> bool:
-        """The first process's wish, known to all. On a GPU this doesn't wait for the device."""
+    def broadcast_flag(self, flag: bool) -> bool:
+        """The first process's flag, in every process: once a step, so without pickling or waiting for a GPU."""
         if self.count == 1:
-            return wish
-        answer = torch.tensor([wish], dtype=torch.uint8)
+            return flag
+        answer = torch.tensor([flag], dtype=torch.uint8)
         distributed.broadcast(answer, src=0)
         return bool(answer.item())
 
@@ -55,13 +55,17 @@ class Peers:
             distributed.all_reduce(values)
         return values
 
-    def tell(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The first process's value, in every process; also a meeting point: none goes on before all are there."""
         box = [value]
         if self.count > 1:
             distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
             self.total(torch.zeros(1))
         return box[0]
+
+    def barrier(self) -> None:
+        """A meeting point: none goes on before all are there."""
+        self.broadcast(None)
 
     def connect(self, model: nn.Module, device: torch.device) -> nn.Module:
         """`model`, its gradients averaged over all processes as they are computed."""
@@ -105,7 +109,7 @@ def report_failure(reason: str) -> None:
     As do the processes that this failure makes fail, so the first word counts.
     """
     peers = current()
-    with contextlib.suppress(RuntimeError):  # who keeps the word is gone as well
+    with contextlib.suppress(RuntimeError):  # the process that keeps the word may be gone as well
         if _store is not None:
             text = f"Another process (rank {peers.rank} of {peers.count}) failed: {reason}"
             _store.compare_set(_FAILURE, "", text)

@@ -37,11 +37,12 @@ class StepGraphs:
 
     def run(
         self,
-        phase: Hashable,
-        kind: Hashable,
         compute: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         images: torch.Tensor,
         labels: torch.Tensor,
+        *,
+        phase: Hashable,
+        kind: Hashable,
     ) -> torch.Tensor:
         """compute(images, labels), which under the same `phase` and `kind` does the same on tensors of the same shapes.
 

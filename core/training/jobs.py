@@ -62,7 +62,7 @@ def resume(run: Run, *, data_dir: Path) -> Run:
 
 def assist(runs_dir: Path, *, data_dir: Path) -> None:
     """Train together with the first process, which starts or resumes a run and tells here which; returns at its end."""
-    run_id = current().tell(None)
+    run_id = current().broadcast(None)
     if run_id is None:  # the first has said what is wrong
         return
     run = load_run(runs_dir, run_id)
@@ -110,7 +110,7 @@ def _launch(run: Run, data_dir: Path) -> None:
         writer = RunWriter(run)
     except OSError as error:
         raise RunError(f"Run {run.id!r} can't be written: {error.strerror or error}.") from error
-    current().tell(run.id)
+    current().broadcast(run.id)
     _run = run
     _thread = threading.Thread(target=_work, args=(writer, data_dir), name=f"train-{run.id}", daemon=True)
     _thread.start()

@@ -25,7 +25,7 @@ from core.training.distributed import current
 from core.training.optimizer import learning_rate
 from core.training.progressive import step_cost
 from core.training.snapshots import pin, take_snapshot
-from core.training.state import TrainingState, begin, diverged, mix, require_finite, save
+from core.training.state import TimedSteps, TrainingState, begin, derived_seed, diverged, require_finite, save
 from core.training.step import training_step
 
 #: step number (1-based), learning rate, and on the device: sum of losses, correct images, images
@@ -54,7 +54,7 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         threads=threads,
     )
     pinned = pin(writer, config, data)
-    is_new = state.peers.tell(not available(writer.run))
+    is_new = state.peers.broadcast(not available(writer.run))
     if is_new:
         save(writer, state)
         take_snapshot(writer, state, pinned)
@@ -81,13 +81,13 @@ def train_one_epoch(
     The order of the images depends on the seed and the epoch, what chance does in a step (augmentation, dropout) on
     the seed and the step: so a resumed run goes on exactly as an uninterrupted one, and no generator needs saving.
     """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(mix(config.seed, state.epoch)))
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(derived_seed(config.seed, state.epoch)))
     order = order.to(labels.device)
     state.model.train()
     pending: list[PendingStep] = []
     flushed = time.monotonic()
     for start in range((state.step % state.steps_per_epoch) * config.batch_size, len(order), config.batch_size):
-        if state.peers.agree(writer.stop_requested()):
+        if state.peers.broadcast_flag(writer.stop_requested()):
             _log_steps(writer, config, state, pending, flushed)
             raise StopRequested("Stopped while training.")
         rate = learning_rate(config, state.step, state.num_steps)
@@ -117,7 +117,8 @@ def _log_steps(
         return
     results = torch.stack([result for *_, result in pending]).tolist()  # waits for the device
     cost = sum(step_cost(config, step - 1, state.num_steps) for step, *_ in pending)
-    state.recent.append((cost, sum(count for *_, count in results), time.monotonic() - since))
+    images = sum(count for *_, count in results)
+    state.recent.append(TimedSteps(len(pending), cost, images, time.monotonic() - since))
     seconds, epoch = state.seconds, (pending[0][0] - 1) // state.steps_per_epoch + 1
     images_per_second = state.images_per_second
     for (step, rate, _), (loss_sum, correct, count) in zip(pending, results, strict=True):
@@ -134,6 +135,10 @@ def _log_steps(
             learning_rate=rate,
             images_per_second=round(images_per_second, 2),
         )
+    _report_training(writer, config, state, epoch)
+
+
+def _report_training(writer: RunWriter, config: TrainConfig, state: TrainingState, epoch: int) -> None:
     writer.report(
         phase="training",
         message=f"Epoch {epoch} of {config.num_epochs}",
@@ -141,8 +146,9 @@ def _log_steps(
         num_steps=state.num_steps,
         epoch=epoch,
         num_epochs=config.num_epochs,
-        seconds=seconds,
-        images_per_second=images_per_second,
+        seconds=state.seconds,
+        images_per_second=state.images_per_second,
+        full_size_images_per_second=state.full_size_images_per_second,
         eta_seconds=state.eta_seconds(config),
         memory_bytes=memory_in_use(state.device),
     )
@@ -170,7 +176,7 @@ def _finish_epoch(
     if is_kept(state.epoch, config.num_epochs):
         take_snapshot(writer, state, pinned, result)
     is_due = state.epoch % config.checkpoint_epochs == 0 or state.epoch == config.num_epochs
-    if not state.peers.tell(is_due or time.monotonic() - state.saved > config.checkpoint_seconds):
+    if not state.peers.broadcast(is_due or time.monotonic() - state.saved > config.checkpoint_seconds):
         return
     pointers: tuple[Which, ...] = ("last",)
     if result.accuracy > state.best_accuracy:
@@ -201,7 +207,7 @@ def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: I
 
 def _test(writer: RunWriter, state: TrainingState, test: ImageSet) -> None:
     """Judge the best checkpoint once on the test images, which nothing was chosen on."""
-    state.peers.tell(None)  # the first process has saved it
+    state.peers.barrier()  # the first process has saved it
     best = load_model(writer.run, "best", state.device).to(memory_format=torch.channels_last)
     result = _evaluate(writer, state, best, test, "testing")
     writer.test_accuracy = result.accuracy

@@ -72,10 +72,9 @@ def optimizer_tensors(model: AlexNet, optimizer: torch.optim.Optimizer) -> dict[
 
 def restore_optimizer(model: AlexNet, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
     """The reverse of optimizer_tensors; each tensor takes its parameter's device and memory layout."""
-    for name, parameter in model.named_parameters():
-        state = optimizer.state[parameter]
-        for path, value in tensors.items():
-            owner, _, key = path.rpartition("/")
-            if owner == name:
-                like = parameter if value.shape == parameter.shape else value.to(parameter.device)
-                state[key] = torch.empty_like(like, dtype=value.dtype).copy_(value)
+    parameters = dict(model.named_parameters())
+    for path, value in tensors.items():
+        name, _, key = path.rpartition("/")
+        if (parameter := parameters.get(name)) is not None:
+            like = parameter if value.shape == parameter.shape else value.to(parameter.device)
+            optimizer.state[parameter][key] = torch.empty_like(like, dtype=value.dtype).copy_(value)

@@ -6,6 +6,7 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
@@ -29,10 +30,19 @@ from core.training.device import pick_precision
 from core.training.distributed import Peers, current
 from core.training.graph import StepGraphs
 from core.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
-from core.training.progressive import work
+from core.training.progressive import cost_left
 
-RECENT = 50
+_RECENT = 50  # steps on a CPU, on a GPU groups of steps
 _LIVE = "live/"
+
+
+class TimedSteps(NamedTuple):
+    """Steps that were timed together, with what they would cost in steps of full size."""
+
+    steps: int
+    cost: float
+    images: float
+    seconds: float
 
 
 @dataclass
@@ -40,8 +50,7 @@ class TrainingState:
     """Everything that changes while training.
 
     network: `model`, or what averages its gradients over several processes. step: steps done. seconds: training time so
-    far, over all attempts. sums: of this epoch, on the device: loss times images, correct images, images. recent: of
-    the last steps, or groups of steps, that were timed: cost in steps at full size, images, seconds.
+    far, over all attempts. sums: of this epoch, on the device: loss times images, correct images, images.
     """
 
     model: AlexNet
@@ -58,7 +67,7 @@ class TrainingState:
     seconds_before: float = 0.0
     started: float = field(default_factory=time.monotonic)
     saved: float = field(default_factory=time.monotonic)
-    recent: deque[tuple[float, float, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    recent: deque[TimedSteps] = field(default_factory=lambda: deque(maxlen=_RECENT))
     validation_seconds: float = 0.0
     average: WeightAverage | None = None
     graphs: StepGraphs | None = None
@@ -86,15 +95,19 @@ class TrainingState:
     @property
     def images_per_second(self) -> float:
         """Of the recent steps together: one alone may have had a small input, or a large one."""
-        _, images, seconds = map(sum, zip(*self.recent, strict=True))
-        return images / seconds
+        return sum(timed.images for timed in self.recent) / sum(timed.seconds for timed in self.recent)
+
+    @property
+    def full_size_images_per_second(self) -> float:
+        """What the pace would be, were all inputs of full size."""
+        return self.images_per_second * sum(t.cost for t in self.recent) / sum(t.steps for t in self.recent)
 
     def eta_seconds(self, config: TrainConfig) -> float:
         """Time left, from the pace of recent steps; 0 while there are too few to tell."""
         if len(self.recent) < min(5, self.num_steps):
             return 0.0
-        cost, _, seconds = map(sum, zip(*self.recent, strict=True))
-        training = work(config, self.step, self.num_steps) * seconds / cost
+        seconds_per_cost = sum(timed.seconds for timed in self.recent) / sum(timed.cost for timed in self.recent)
+        training = cost_left(config, self.step, self.num_steps) * seconds_per_cost
         return training + (config.num_epochs - self.epoch) * self.validation_seconds
 
 
@@ -213,6 +226,9 @@ def _input_spec(config: TrainConfig, images: ImageSet) -> InputSpec:
     return InputSpec(images.image_size, mean, tuple(max(v, 1.0) for v in std))
 
 
-def mix(seed: int, number: int) -> int:
-    """A seed of its own for each epoch or step; far apart, so that neighbouring seeds share no stream."""
+def derived_seed(seed: int, number: int) -> int:
+    """A seed from the run's and the number of an epoch or a step; neighbours' are far apart and share no stream.
+
+    An epoch and the step of its number have the same: it draws an order for the one and augments for the other.
+    """
     return (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63

@@ -12,7 +12,7 @@ from core.data.augment import augment, cutmix
 from core.model.alexnet import normalize
 from core.training.optimizer import set_learning_rate
 from core.training.progressive import input_size
-from core.training.state import TrainingState, mix
+from core.training.state import TrainingState, derived_seed
 
 _LAST_UNMIXED = 0.1  # share of all steps at the end that see whole images only, as the evaluation does
 
@@ -26,14 +26,15 @@ def training_step(
     waiting for it.
     """
     peers = state.peers
-    state.generator.manual_seed(mix(config.seed, state.step * peers.count + peers.rank))
+    state.generator.manual_seed(derived_seed(config.seed, state.step * peers.count + peers.rank))
     set_learning_rate(state.optimizer, rate)
     size = input_size(config, state.step, state.num_steps)
     mixing = config.cutmix if state.step < (1 - _LAST_UNMIXED) * state.num_steps else 0.0
     compute = partial(_compute, config, state, size, mixing)
     if state.graphs is None or len(labels) != config.batch_size:
         return compute(images, labels)
-    return state.graphs.run(mixing, size, compute, images, labels)
+    # CutMix ends for good, and its recordings with it; a size of the input comes back.
+    return state.graphs.run(compute, images, labels, phase=mixing, kind=size)
 
 
 def _compute(

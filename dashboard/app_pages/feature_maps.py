@@ -7,7 +7,7 @@ from core.inspection.feature_maps import STAGES, FeatureMaps
 from core.inspection.mosaic import Mosaic
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
-from dashboard.components.channel import channel_view, pick_unit
+from dashboard.components.channel import channel_view, pick_channel_and_pin
 from dashboard.components.channel_choice import ColorScale, color_bar, pick_channels, pick_view
 from dashboard.components.image_picker import image_picker
 from dashboard.components.mosaic import channel_mosaic
@@ -27,7 +27,7 @@ def look(checkpoint: Checkpoint, image: Chosen, layer: str, stage: str, scale: C
         atlas = surveys.atlas(checkpoint)
         left, right = st.columns([11, 9])
         with right:
-            channel = pick_unit(maps)
+            channel = pick_channel_and_pin(maps)
             channel_view(checkpoint, image, maps, levels, channel, atlas)
         with left:
             channels = pick_channels(maps, atlas.layers[layer] if atlas else None)
@@ -41,7 +41,7 @@ def draw_mosaic(maps: FeatureMaps, sheet: Mosaic, channel: int, image: str) -> N
     """All the channels to show, to choose from."""
     total, height, width = maps.values.shape
     shown = "All" if len(sheet.channels) == total else f"{len(sheet.channels)} of"
-    quiet = f" {len(sheet.dead)} hardly respond to this picture (struck out)." if sheet.dead else ""
+    quiet = f" {len(sheet.silent)} hardly respond to this picture (struck out)." if sheet.silent else ""
     st.caption(
         f"{shown} {total} channels of {maps.layer}, {STAGES[maps.stage]}, {height} × {width} each. "
         f"Click one to enlarge it, or walk with the arrow keys.{quiet}"

@@ -11,7 +11,7 @@ from core.inspection.walkthrough import Walk, strongest_unit
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state
 from dashboard.components import walkthrough_after as after
-from dashboard.components.channel import pick_unit
+from dashboard.components.channel import pick_channel_and_pin
 from dashboard.components.image_picker import image_picker
 from dashboard.components.layer_picker import pick_layer
 from dashboard.components.run_picker import checkpoint_picker
@@ -27,7 +27,7 @@ def walk_through(checkpoint: Checkpoint, image: Chosen) -> None:
     layer = pick_layer()
     try:
         activations = cache.activations(checkpoint, image)
-        channel = pick_unit(FeatureMaps(layer, "conv", activations[layer]))
+        channel = pick_channel_and_pin(FeatureMaps(layer, "conv", activations[layer]))
         row, column = state.pinned_unit() or strongest_unit(activations, layer, channel)
         walk = cache.walk(checkpoint, image, layer, channel, row, column)
     except CoreError as error:

@@ -6,9 +6,9 @@ import numpy as np
 import streamlit as st
 
 from core.errors import CoreError, DataMissingError
-from core.follow import duration
 from core.inspection.atlas import ATLAS_FILE, Atlas
 from core.runs.checkpoints import Checkpoint
+from core.wording import duration
 from dashboard import cache, state, surveys
 from dashboard.components.status import STAY, error_box
 from dashboard.drawing import bars_html, number_table

@@ -13,14 +13,14 @@ from core.runs.checkpoints import Checkpoint
 from dashboard import cache, links, state
 from dashboard.components.atlas_entry import atlas_entry, offer_atlas
 from dashboard.components.layer_picker import pick_channel
-from dashboard.components.unit_view import EnlargedMap, pinned_unit, unit_view
+from dashboard.components.unit_view import EnlargedMap, unit_just_pinned, unit_view
 from dashboard.drawing import number_table
 from dashboard.images import Chosen
 
 _FILTER_PIXELS = 240
 
 
-def pick_unit(maps: FeatureMaps) -> int:
+def pick_channel_and_pin(maps: FeatureMaps) -> int:
     """The chosen channel, by number; beside it the pinned row and column."""
     count, height, width = maps.values.shape
     limits = {state.ROW: height, state.COLUMN: width}
@@ -42,7 +42,7 @@ def channel_view(
     checkpoint: Checkpoint, image: Chosen, maps: FeatureMaps, levels: Levels, channel: int, atlas: Atlas | None
 ) -> None:
     """The chosen channel's map over and beside what the network sees; its numbers, its filter, its atlas entry."""
-    quiet = ", hardly responds" if channel in levels.dead else ""
+    quiet = ", hardly responds" if channel in levels.silent else ""
     over_photo(
         checkpoint, image, maps, levels, channel, title=f"{maps.layer}, channel {channel}{quiet}",
         has_strongest=not quiet, alt=f"The network's input, {image.name}, with the map over it",
@@ -85,7 +85,7 @@ def over_photo(
     )
     unit_view(
         cache.seen_by_network(checkpoint, image), shown, state.pinned_unit(), key=state.UNIT_VIEW, alt=alt,
-        on_pin=lambda: state.pin_unit(pinned_unit(state.UNIT_VIEW, len(shown.values))),
+        on_pin=lambda: state.pin_unit(unit_just_pinned(state.UNIT_VIEW, len(shown.values))),
     )  # fmt: skip
 
 

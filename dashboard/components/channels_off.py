@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import CoreError, InspectionError
 from core.inspection.ablation import format_channels, parse_channels, strongest
 from core.inspection.feature_maps import num_channels
-from core.inspection.mosaic import dead_channels
+from core.inspection.mosaic import silent_channels
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, experiments, state, surveys
 from dashboard.components.counting import counting
@@ -105,7 +105,7 @@ def _members(group: str, checkpoint: Checkpoint, image: Chosen, layer: str) -> S
     if group == "Strongest":
         return strongest(cache.maps(checkpoint, image, layer, "relu"), _STRONGEST)
     if group == "Silent":
-        return dead_channels(cache.maps(checkpoint, image, layer, "relu"))
+        return silent_channels(cache.maps(checkpoint, image, layer, "relu"))
     if group == "Dead":
         atlas = surveys.atlas(checkpoint)
         if atlas is None:

@@ -101,7 +101,7 @@ def _enlarged(found: Comparison, levels: list[Levels], channel: int) -> None:
     pictures, numbers = st.columns([3, 2])
     with pictures, st.grid(3, min_column_width=100):
         for name, side in zip(SIDES, levels, strict=True):
-            quiet = ", hardly responds" if channel in side.dead else ""
+            quiet = ", hardly responds" if channel in side.silent else ""
             picture = Image.fromarray(colormap(side.colors)[side.pixels[channel]])
             st.image(
                 picture.resize((_ENLARGED, _ENLARGED), Image.Resampling.NEAREST),

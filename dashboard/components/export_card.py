@@ -5,8 +5,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CoreError
 from core.export.request import Request
-from core.follow import file_size
 from core.paths import ROOT, runs_dir
+from core.wording import file_size
 from dashboard import exports
 from dashboard.components.status import error_box
 

@@ -7,12 +7,13 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.export.curves import MOST_NUMBERS
-from core.follow import before_packing
 from core.paths import data_dir
 from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
-from core.runs.run import Progress, Run, RunState
+from core.runs.progress import Progress
+from core.runs.run import Run, RunState
 from core.training import jobs
+from core.wording import before_packing
 from dashboard import cache, charts, state
 from dashboard.components.curve_picker import pick_curves
 from dashboard.components.live_chart import live_charts

@@ -33,13 +33,13 @@ function layOut({ tile, ids, captions }, width, ratio) {
 
 const corner = (grid, i) => [GAP / 2 + (i % grid.columns) * grid.stepX, GAP / 2 + Math.floor(i / grid.columns) * grid.stepY]
 const linesOf = (data, i) => (data.captions[i] ?? String(data.ids[i])).split("\n")
-const nameOf = ({ data, dead }, i) => {
-  const name = `${data.noun} ${data.ids[i]}${dead.has(data.ids[i]) ? " (hardly responds)" : ""}`
+const nameOf = ({ data, silent }, i) => {
+  const name = `${data.noun} ${data.ids[i]}${silent.has(data.ids[i]) ? " (hardly responds)" : ""}`
   return data.captions[i] ? [name, ...linesOf(data, i)].join(", ") : name
 }
 
 function paint(state) {
-  const { canvas, data, picture, dead } = state
+  const { canvas, data, picture, silent } = state
   const width = canvas.parentElement.clientWidth
   if (!picture || !width) return
   const ratio = window.devicePixelRatio || 1
@@ -61,10 +61,10 @@ function paint(state) {
   data.ids.forEach((id, i) => {
     const [left, top] = corner(grid, i)
     const [x, y, w, h] = [left, top, grid.w, grid.h].map(snap)
-    const isDead = dead.has(id)
-    context.globalAlpha = isDead ? 0.35 : 1
+    const isSilent = silent.has(id)
+    context.globalAlpha = isSilent ? 0.35 : 1
     context.drawImage(picture, (i % data.columns) * tw, Math.floor(i / data.columns) * th, tw, th, x, y, w, h)
-    if (isDead) {
+    if (isSilent) {
       context.globalAlpha = 0.7
       context.beginPath()
       context.moveTo(x, y + h)
@@ -117,7 +117,7 @@ function onKey(state, event) {
 
 function mount(root) {
   const canvas = root.querySelector("canvas")
-  const state = { root, canvas, sent: [], dead: new Set() }
+  const state = { root, canvas, sent: [], silent: new Set() }
   const hover = (i) => {
     outline(state, ".hover", i)
     canvas.title = i < 0 ? "" : nameOf(state, i)
@@ -155,7 +155,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   decode(state, data.png).then(() => {
     if (state.run !== run) return
     // Together with the picture they belong to: the old one stays until the new one is decoded.
-    Object.assign(state, { data, dead: new Set(data.dead), picture: state.image })
+    Object.assign(state, { data, silent: new Set(data.silent), picture: state.image })
     paint(state)
   })
   // Streamlit also calls the cleanup of a run that newer data overtook: only the last one counts.

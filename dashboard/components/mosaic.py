@@ -30,7 +30,7 @@ def mosaic(
     columns: int,
     channel_ids: Sequence[int],
     selected: int | None,
-    dead: Collection[int] = (),
+    silent: Collection[int] = (),
     captions: Sequence[str] = (),
     noun: str = "channel",
     key: str,
@@ -41,7 +41,7 @@ def mosaic(
 
     `png` holds tile i at row i // columns, column i % columns, without gaps, sizes in pixels;
     `channel_ids[i]` is the number shown under it, or `captions[i]` is where there are captions;
-    `noun` is what a tile is called, `dead` are the ids marked as dead. `selected`, an id
+    `noun` is what a tile is called, `silent` are the ids marked as such. `selected`, an id
     or None, is the caller's truth: a pick reruns only the enclosing fragment and is reported
     once, to be stored from the returned value or in `on_select` through `picked_channel`.
     """
@@ -52,7 +52,7 @@ def mosaic(
         "tile": [tile_width, tile_height],
         "columns": columns,
         "ids": [int(channel) for channel in channel_ids],
-        "dead": [int(channel) for channel in dead],
+        "silent": [int(channel) for channel in silent],
         "captions": list(captions),
         "noun": noun,
         "selected": None if current is None else int(current),
@@ -66,7 +66,7 @@ def channel_mosaic(sheet: Mosaic, channel: int, *, key: str, alt: str) -> None:
     """The channels of `sheet`; a click on one makes it the chosen channel of all pages."""
     mosaic(
         sheet.png, tile_width=sheet.tile_width, tile_height=sheet.tile_height, columns=sheet.columns,
-        channel_ids=sheet.channels, selected=channel, dead=sheet.dead, key=key, alt=alt,
+        channel_ids=sheet.channels, selected=channel, silent=sheet.silent, key=key, alt=alt,
         on_select=lambda: state.select_channel(picked_channel(key)),
     )  # fmt: skip
 

@@ -16,12 +16,12 @@ from core.config import (
     preset_values,
 )
 from core.errors import CoreError
-from core.follow import duration
 from core.paths import data_dir, runs_dir
 from core.training import jobs
 from core.training.cost import estimate
 from core.training.device import pick_device
 from core.training.snapshots import check_pinned
+from core.wording import duration
 from dashboard import costs, pins, state
 from dashboard.components.status import error_box
 from dashboard.markdown import plain

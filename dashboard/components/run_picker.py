@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 import streamlit as st
 
 from core.errors import CoreError
-from core.follow import before_packing
 from core.paths import runs_dir
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import Run, list_runs
+from core.wording import before_packing
 from dashboard import links, state
 from dashboard.components.status import data_name, error_box
 

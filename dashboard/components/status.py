@@ -5,8 +5,9 @@ from typing import Literal
 import streamlit as st
 
 from core.errors import CoreError
-from core.follow import duration
-from core.runs.run import Progress, Run, RunState
+from core.runs.progress import Progress
+from core.runs.run import Run, RunState
+from core.wording import duration
 from dashboard.markdown import plain
 
 STAY = "Stay on this page: choosing something else stops it."  # said beside long work

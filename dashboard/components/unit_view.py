@@ -60,7 +60,7 @@ def unit_view(
     """Draw `photo` (uint8, 227 x 227 x 3) with the map over it, and the map alone.
 
     `unit`, row and column or None, is the caller's truth: a click or an arrow key reruns only the enclosing fragment,
-    after `on_pin`, which finds the new unit by `pinned_unit`.
+    after `on_pin`, which finds the new unit by `unit_just_pinned`.
     """
     size = len(shown.values)
     first, second = centers(shown.layer)[:2]
@@ -78,7 +78,7 @@ def unit_view(
     _COMPONENT(data=data, key=key, height="content", on_picked_change=on_pin)
 
 
-def pinned_unit(key: str, size: int) -> tuple[int, int] | None:
+def unit_just_pinned(key: str, size: int) -> tuple[int, int] | None:
     """Row and column of the unit pinned just now in the view `key` of a map with `size` rows; None: it was let go."""
     picked = (st.session_state.get(key) or {}).get("picked")
     return divmod(picked, size) if isinstance(picked, int) and picked >= 0 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,9 @@ from streamlit.testing.v1 import AppTest
 from core.config import make_config
 from core.runs.metrics import encode
 from core.runs.run import Run, create_run
-from core.training import jobs
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 _SECONDS = 90.0
-
-
-@pytest.fixture(autouse=True)
-def _no_training_outlives_its_folder(runs_dir: Path) -> Iterator[None]:
-    """Stops what a page started before `runs_dir` is emptied."""
-    yield
-    run = jobs.active()
-    if run is not None:
-        run.request_stop()
-    assert jobs.wait(_SECONDS), "the thread that trains does not stop"
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ import pytest
 from core.config import PRESET_HELP, PRESETS, TrainConfig, field_help, field_limits, make_config, preset_values
 from core.errors import ConfigError
 
-NUMBER_FIELDS = [
-    "train_limit", "val_limit", "val_fraction", "num_epochs", "batch_size", "learning_rate", "warmup", "weight_decay",
-    "label_smoothing", "clip_norm", "dropout", "crop_padding", "lrn_alpha", "seed", "num_threads", "checkpoint_seconds",
-]  # fmt: skip
+NUMBER_FIELDS = ["train_limit", "val_limit"]  # whose default is none, and those whose default is a number
+NUMBER_FIELDS += [name for name, field in TrainConfig.model_fields.items() if type(field.default) in (int, float)]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +45,10 @@ NUMBER_FIELDS = [
         ("dropout", 1),
         ("flip", "perhaps"),
         ("crop_padding", 65),
+        ("cutout", -1),
+        ("cutmix", 1.1),
+        ("average_decay", 1),
+        ("checkpoint_epochs", 0),
         ("normalize", "imagenet"),
         ("lrn_alpha", 0),
         ("lrn_alpha", 101),

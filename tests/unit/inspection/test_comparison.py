@@ -75,7 +75,7 @@ def test_what_hardly_responds_on_both_sides_is_flat_and_each_side_names_its_own_
     a, b = some(0).values.copy(), some(1).values.copy()
     a[1], a[2], b[2] = 0, 1e-6 * a[2], 0
     left, right, difference = matched_levels(compare_maps(maps_of(a), maps_of(b)), "channel")
-    assert (left.dead, right.dead, difference.dead) == ((1, 2), (2,), (2,))
+    assert (left.silent, right.silent, difference.silent) == ((1, 2), (2,), (2,))
     for levels, flat in ((left, 0), (right, 0), (difference, GREY)):
         assert (levels.pixels[2] == flat).all()
     assert right.pixels[1].max() == 255 == difference.pixels[1].max()

@@ -11,12 +11,13 @@ from PIL import Image
 from core.errors import InspectionError
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import (
+    Mosaic,
     Scale,
     colormap,
-    dead_channels,
+    lay_out,
     limits,
-    mosaic,
     sheet_columns,
+    silent_channels,
     to_levels,
     to_sheet,
 )
@@ -31,6 +32,12 @@ def maps_of(values: np.ndarray, stage: str = "relu") -> FeatureMaps:
 def some(channels: int = 7, height: int = 3, width: int = 4, stage: str = "relu") -> FeatureMaps:
     values = np.random.default_rng(0).normal(size=(channels, height, width)) * np.arange(1, channels + 1)[:, None, None]
     return maps_of(values if stage == "conv" else np.maximum(values, 0), stage)
+
+
+def mosaic(
+    maps: FeatureMaps, scale: Scale = "channel", *, channels: tuple[int, ...] | None = None, fixed: float | None = None
+) -> Mosaic:
+    return lay_out(to_levels(maps, scale, fixed), channels)
 
 
 @pytest.mark.parametrize("stage", ["conv", "relu"])
@@ -92,11 +99,11 @@ def test_zero_is_the_middle_of_a_signed_scale(scale: Scale) -> None:
     assert (pixels[maps.values < 0] <= 127).all()
 
 
-def test_dead_channels_are_named_and_not_blown_up_into_noise() -> None:
+def test_silent_channels_are_named_and_not_blown_up_into_noise() -> None:
     values = some(6).values.copy()
     values[2] = 0
     values[4] = 1e-7 * np.arange(12).reshape(3, 4)
-    assert dead_channels(maps_of(values)) == mosaic(maps_of(values)).dead == (2, 4)
+    assert silent_channels(maps_of(values)) == mosaic(maps_of(values)).silent == (2, 4)
     assert not to_levels(maps_of(values), "channel").pixels[[2, 4]].any()
     assert to_levels(maps_of(values), "channel").pixels[[0, 1, 3, 5]].any((1, 2)).all()
 
@@ -105,7 +112,7 @@ def test_a_signed_channel_is_dead_where_it_hardly_varies() -> None:
     values = some(3, stage="conv").values.copy()
     values[1] = values[1].flat[0]
     maps = maps_of(values, "conv")
-    assert dead_channels(maps) == (1,)
+    assert silent_channels(maps) == (1,)
     assert (to_levels(maps, "channel").pixels[1] == 128).all()
 
 
@@ -114,7 +121,7 @@ def test_a_signed_channel_is_dead_where_it_hardly_varies() -> None:
 def test_all_zero_maps_are_drawn_without_a_warning(scale: Scale, stage: str) -> None:
     maps = maps_of(np.zeros((4, 2, 2)), stage)
     assert len(np.unique(to_levels(maps, scale).pixels)) == 1
-    assert mosaic(maps, scale).dead == (0, 1, 2, 3)
+    assert mosaic(maps, scale).silent == (0, 1, 2, 3)
 
 
 def test_a_fixed_scale_ends_at_the_value_of_the_user_on_any_picture() -> None:
@@ -142,7 +149,7 @@ def test_chosen_channels_lie_in_their_order_in_the_colours_they_have_among_all()
     maps = maps_of(values)
     chosen = (8, 4, 0, 3, 1)
     found = mosaic(maps, "layer", channels=chosen)
-    assert (found.channels, found.columns, found.dead) == (chosen, 3, (4,))
+    assert (found.channels, found.columns, found.silent) == (chosen, 3, (4,))
     assert found.high == mosaic(maps, "layer").high
     sheet, expected = np.asarray(Image.open(io.BytesIO(found.png))), to_levels(maps, "layer").pixels
     assert sheet.shape == (6, 12)

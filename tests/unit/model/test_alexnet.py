@@ -97,7 +97,7 @@ def test_lrn_alpha_for_small_inputs_is_the_papers_for_large_ones() -> None:
     x = torch.randn(2, 96, 5, 5, generator=torch.Generator().manual_seed(1)).relu() * 100
     with torch.device("meta"):
         paper, small = AlexNet(), AlexNet(lrn_alpha=1e-4 * 100**2)
-    for lrn in (small.lrn1, small.lrn2, small.twin().lrn1):
+    for lrn in (small.lrn1, small.lrn2, small.without_weights().lrn1):
         torch.testing.assert_close(lrn(x / 100) * 100, paper.lrn1(x))
     assert float((paper.lrn1(x) / (x / 2**0.75)).nan_to_num(1).min()) < 0.9
 

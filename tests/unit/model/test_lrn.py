@@ -109,11 +109,6 @@ def test_zeros_stay_zeros_with_a_finite_gradient() -> None:
     torch.testing.assert_close(x.grad, torch.full_like(x, 2**-0.75))
 
 
-def test_another_beta_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"beta must be 0\.75, the paper's value, got 0\.5"):
-        local_response_norm(torch.ones(1, 1, 1, 1), beta=0.5)
-
-
 def test_a_second_derivative_is_refused_and_not_wrong() -> None:
     x = torch.ones(1, 3, 2, 2, requires_grad=True)
     weights = torch.ones(1, 3, 2, 2, requires_grad=True)

@@ -10,8 +10,8 @@ import torch
 from core.config import TrainConfig, make_config
 from core.data.images import CIFAR10_CLASSES, ImageSet
 from core.model.alexnet import AlexNet
-from core.training.progressive import input_size, step_cost, work
-from core.training.state import TrainingState, fresh
+from core.training.progressive import cost_left, input_size, step_cost
+from core.training.state import TimedSteps, TrainingState, fresh
 from core.training.step import training_step
 
 PLAIN, PROGRESSIVE = make_config(progressive=False), make_config(progressive=True)
@@ -31,7 +31,7 @@ def begun(num_epochs: int) -> tuple[TrainConfig, TrainingState, ImageSet]:
 
 def test_without_it_every_input_is_of_full_size() -> None:
     assert {input_size(PLAIN, step, 40) for step in range(40)} == {227}
-    assert work(PLAIN, 10, 40) == 30
+    assert cost_left(PLAIN, 10, 40) == 30
 
 
 def test_the_inputs_grow_and_one_in_twenty_is_of_full_size_from_the_start() -> None:
@@ -44,7 +44,7 @@ def test_the_inputs_grow_and_one_in_twenty_is_of_full_size_from_the_start() -> N
 @pytest.mark.parametrize("step", [0, 700, 2000, 2900, 3000])
 def test_the_work_left_is_what_its_steps_cost(step: int) -> None:
     left = sum(step_cost(PROGRESSIVE, later, NUM_STEPS) for later in range(step, NUM_STEPS))
-    assert work(PROGRESSIVE, step, NUM_STEPS) == pytest.approx(left, rel=1e-3, abs=1e-9)
+    assert cost_left(PROGRESSIVE, step, NUM_STEPS) == pytest.approx(left, rel=1e-3, abs=1e-9)
     assert left < 0.8 * (NUM_STEPS - step) or step >= 2900
 
 
@@ -66,6 +66,7 @@ def test_the_time_left_and_the_pace_are_of_the_recent_steps_together() -> None:
     state.step, state.validation_seconds = 50, 3.0
     assert state.eta_seconds(config) == 0
     for cost, seconds in ((0.4, 1.0), (0.4, 1.0), (0.4, 1.0), (0.4, 1.0), (1.0, 2.5)):
-        state.recent.append((cost, 52.0, seconds))
+        state.recent.append(TimedSteps(1, cost, 52.0, seconds))
     assert state.images_per_second == pytest.approx(40)
-    assert state.eta_seconds(config) == pytest.approx(2.5 * work(config, 50, 100) + 50 * 3)
+    assert state.full_size_images_per_second == pytest.approx(40 * (4 * 0.4 + 1.0) / 5)
+    assert state.eta_seconds(config) == pytest.approx(2.5 * cost_left(config, 50, 100) + 50 * 3)

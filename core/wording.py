@@ -1,0 +1,23 @@
+"""Figures and facts as people say them, the same on pages and in the terminal."""
+
+from __future__ import annotations
+
+from core.runs.run import Run
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3 h 20 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def file_size(num_bytes: int) -> str:
+    """Bytes as people say them: 12.3 kB, 233.3 MB."""
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"
+
+
+def before_packing(run: Run) -> str:
+    """Follows an accuracy that the training left: a packed run has other weights than those that were judged."""
+    return " before packing" if run.is_packed else ""
