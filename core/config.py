@@ -165,8 +165,8 @@ class TrainConfig(BaseModel):
 
     @property
     def data_key(self) -> str:
-        """Names the data set: the same for all runs whose test images have the same numbers."""
-        return str(self.data_dir) if self.data_source == "folder" else self.data_source
+        """Names the data set, with the seed where that decides which test image has which number."""
+        return "cifar10" if self.data_source == "cifar10" else f"{self.data_dir or self.data_source} {self.seed}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types; `make_config(**config.to_json())` gives the same config back."""

@@ -21,6 +21,10 @@ class ImageError(CoreError, ValueError):
     """An image can't be read, or is too large."""
 
 
+class ImageUnavailableError(ImageError):
+    """An image file can't be opened now: nothing is known of what is in it."""
+
+
 class RunError(CoreError):
     """A run can't be found, created or written."""
 

@@ -88,7 +88,8 @@ def evaluate(
         model.train(was_training)
     table = total(confusion).view(model.num_classes, model.num_classes).cpu().numpy()
     loss, accuracy = float(total(losses)) / table.sum(), table.trace() / table.sum()
-    return Evaluation(float(loss), float(accuracy), per_class_accuracy(table), table, torch.cat(said).cpu().numpy())
+    probabilities = torch.cat(said).cpu().numpy() if said else np.empty((0, model.num_classes), dtype=np.float32)
+    return Evaluation(float(loss), float(accuracy), per_class_accuracy(table), table, probabilities)
 
 
 def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:

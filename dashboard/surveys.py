@@ -93,8 +93,9 @@ def _compute(
     try:
         if _recall(checkpoint, file, load) is None:
             place.found = found = survey(network(checkpoint), test_images(checkpoint.run), tell)
-            with contextlib.suppress(OSError):
-                found.save(checkpoint.derived(file))
+            if checkpoint.run.is_readable:  # it may have been deleted meanwhile, and must not come back in part
+                with contextlib.suppress(OSError):
+                    found.save(checkpoint.derived(file))
     finally:
         place.lock.release()
 

@@ -120,7 +120,7 @@ def _fetch(url: str, md5: str, archive: Path, progress: OnProgress) -> None:
         _download(url, part, progress)
         if not _has_md5(part, md5):
             raise _DownloadError("what arrived is not the archive (its md5 sum is wrong)")
-        with part.open("rb") as file:
+        with part.open("rb+") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())
         part.replace(archive)
     except (_DownloadError, OSError, http.client.HTTPException) as error:

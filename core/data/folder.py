@@ -19,7 +19,7 @@ from core.data.folder_tree import Tree, scan, some
 from core.data.images import ImageSet, part_size, split_off
 from core.data.locks import exclusive
 from core.data.uploads import open_image
-from core.errors import DataError, ImageError
+from core.errors import DataError, ImageError, ImageUnavailableError
 from core.progress import OnProgress
 
 MAX_SIDE = 227  # the network's input: it never sees more detail than this
@@ -29,6 +29,10 @@ _VERSION = 1  # part of the cache's name: raise it when the same files give othe
 _CHUNK = 16  # images a thread decodes before it reports
 _MAX_THREADS = 8
 _REPORT_SECONDS = 0.1
+_TEST_FRACTION = 0.15  # of a tree without a test part
+
+
+_Failures = dict[int, ImageError]  # by the position of the image
 
 
 class _MixedSizesError(Exception):
@@ -36,12 +40,12 @@ class _MixedSizesError(Exception):
 
 
 def load_folder(
-    folder: Path, *, cache_dir: Path, test_fraction: float = 0.15, seed: int, progress: OnProgress
+    folder: Path, *, cache_dir: Path, test_fraction: float = _TEST_FRACTION, seed: int, progress: OnProgress
 ) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
     """(train, test, notes) from `train/<class>/**` and `test/<class>/**`, or from one level of `<class>/**`.
 
     One level (or no test folder) is split: `test_fraction` of every class, by `seed`. Classes are the folder names,
-    sorted. Hidden files and linked folders are skipped.
+    sorted. Hidden files, and linked folders inside of a class, are skipped.
 
     Sizes: where all images are squares of one size up to the largest side S they stay as they are. Otherwise every
     image is scaled (antialiased bicubic) so that its shorter side is S, and its middle square kept. S is 227, or less
@@ -58,8 +62,8 @@ def load_folder(
         with exclusive(cache_dir / "folder.lock", progress, "Waiting for another reader of class folders"):
             decoded = read_decoded(cache)
             if decoded is None:
-                decoded = _decode(tree, folder, progress)
-                if problem := write_decoded(cache, decoded):
+                decoded, are_final = _decode(tree, folder, progress)
+                if are_final and (problem := write_decoded(cache, decoded)):
                     notes.append(f"The decoded images could not be kept in {cache_dir} for next time: {problem}.")
     notes.extend(decoded.notes)
     if decoded.num_test == 0:
@@ -69,7 +73,7 @@ def load_folder(
     return _rows(decoded.images, slice(num_train)), _rows(decoded.images, slice(num_train, None)), tuple(notes)
 
 
-def count_folder(folder: Path, test_fraction: float = 0.15) -> tuple[int, int]:
+def count_folder(folder: Path, test_fraction: float = _TEST_FRACTION) -> tuple[int, int]:
     """How many (training, test) images load_folder will find if all can be read. Raises DataError likewise."""
     tree = scan(folder)
     num_test = tree.num_test or sum(part_size(count, test_fraction) for count in np.bincount(tree.labels).tolist())
@@ -81,7 +85,8 @@ def _rows(images: ImageSet, rows: slice) -> ImageSet:
     return ImageSet(images.images[rows], images.labels[rows], images.class_names)
 
 
-def _decode(tree: Tree, folder: Path, progress: OnProgress) -> DecodedTree:
+def _decode(tree: Tree, folder: Path, progress: OnProgress) -> tuple[DecodedTree, bool]:
+    """All images that can be read; and whether that is so for good, not for want of a permission or a disk."""
     paths = [folder / file.path for file in tree.files]
     largest = min(MAX_SIDE, math.isqrt(MAX_TENSOR_BYTES // (3 * len(paths))))
     width, height = _first_size(paths, folder)
@@ -94,13 +99,14 @@ def _decode(tree: Tree, folder: Path, progress: OnProgress) -> DecodedTree:
     labels = torch.tensor(tree.labels)
     num_test, notes = tree.num_test, []
     if failed:
-        names = some([tree.files[index].path for index in failed])
+        names = some([tree.files[index].path for index in sorted(failed)])
         notes.append(f"{len(failed):,} images could not be read and were left out: {names}.")
         keep = torch.ones(len(paths), dtype=torch.bool)
-        keep[failed] = False
+        keep[list(failed)] = False
         pixels, labels = pixels[keep], labels[keep]
         num_test -= sum(index >= len(paths) - tree.num_test for index in failed)
-    return DecodedTree(ImageSet(pixels, labels, tree.class_names), num_test, tuple(notes))
+    are_final = not any(isinstance(error, ImageUnavailableError) for error in failed.values())
+    return DecodedTree(ImageSet(pixels, labels, tree.class_names), num_test, tuple(notes)), are_final
 
 
 def _first_size(paths: Sequence[Path], folder: Path) -> tuple[int, int]:
@@ -112,14 +118,14 @@ def _first_size(paths: Sequence[Path], folder: Path) -> tuple[int, int]:
     raise DataError(f"None of the {len(paths):,} images in {folder} can be read. {problem}")
 
 
-def _decode_all(paths: Sequence[Path], side: int, exact: bool, progress: OnProgress) -> tuple[torch.Tensor, list[int]]:
-    """All images as uint8, N x 3 x side x side, and the positions of those that can't be read.
+def _decode_all(paths: Sequence[Path], side: int, exact: bool, progress: OnProgress) -> tuple[torch.Tensor, _Failures]:
+    """All images as uint8, N x 3 x side x side, and by position why some can't be read.
 
     Raises _MixedSizesError if `exact` and an image is not side x side already.
     """
     pixels = torch.zeros((len(paths), 3, side, side), dtype=torch.uint8)
     rows = pixels.numpy()
-    failed: list[int] = []
+    failed: _Failures = {}
     stopped = threading.Event()
 
     def decode(chunk: range) -> None:
@@ -128,8 +134,8 @@ def _decode_all(paths: Sequence[Path], side: int, exact: bool, progress: OnProgr
                 return
             try:
                 image = open_image(paths[index], target=side)
-            except ImageError:
-                failed.append(index)
+            except ImageError as error:
+                failed[index] = error
                 continue
             if image.size != (side, side):
                 if exact:
@@ -151,4 +157,4 @@ def _decode_all(paths: Sequence[Path], side: int, exact: bool, progress: OnProgr
         finally:
             stopped.set()  # also on the user's wish to stop: each thread ends after the image in hand
             pool.shutdown(cancel_futures=True)
-    return pixels, sorted(failed)
+    return pixels, failed

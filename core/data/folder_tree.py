@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +49,7 @@ def scan(folder: Path) -> Tree:
     except OSError as error:
         raise DataError(f"{folder} can't be read: {error.strerror}. Name the folder that holds your images.") from error
     _require_classes(train, test, folder)
+    _require_text(train, folder)
     names = tuple(name for name, files in train.items() if files)
     notes = []
     if empty := [name for name in train if name not in names]:
@@ -74,6 +75,20 @@ def _require_classes(train: dict[str, list[File]], test: dict[str, list[File]], 
             f"{folder / 'test'} has images of {some(unknown)}, of which there are none to train on. "
             "Add them to the train folder, or remove them from the test folder."
         )
+
+
+def _require_text(classes: Iterable[str], folder: Path) -> None:
+    """Class names go into every record: their bytes have to be text."""
+    for name in classes:
+        if (readable := _as_text(name)) != name:
+            raise DataError(
+                f"The name of the class folder {readable!r} in {_as_text(str(folder))} is not UTF-8 text: rename it."
+            )
+
+
+def _as_text(name: str) -> str:
+    """A file's name with a mark where its bytes are no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _images_by_class(part: Path, root: Path) -> tuple[dict[str, list[File]], int]:
@@ -107,5 +122,5 @@ def _walk(folder: Path | str, prefix: str) -> Iterator[File]:
 
 def some(names: Sequence[str]) -> str:
     """The first few of `names`, and how many more there are."""
-    shown = ", ".join(names[:_NAMES_SHOWN])
+    shown = ", ".join(map(_as_text, names[:_NAMES_SHOWN]))
     return f"{shown} and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else shown

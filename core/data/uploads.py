@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from core.errors import ImageError
+from core.errors import ImageError, ImageUnavailableError
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 25_000_000
@@ -39,7 +39,7 @@ def decode_image(data: bytes, name: str = "image", *, target: int | None = None)
                 image.draft(None, (2 * target, 2 * target))
             image.load()
             return to_rgb(image)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a {_FORMATS_TEXT} image. Save it as one of these and try again.") from error
@@ -50,19 +50,20 @@ def decode_image(data: bytes, name: str = "image", *, target: int | None = None)
 
 
 def open_image(path: Path, *, target: int | None = None) -> Image.Image:
-    """The image in a file, by the rules of `decode_image`. Raises ImageError."""
+    """The image in a file, by the rules of `decode_image`. Raises ImageError, and
+    its child ImageUnavailableError where there is no file that can be opened."""
     name = _printable(path.name)
     if not path.is_file():
         if path.is_dir():
-            raise ImageError(f"{name} is a folder. Give the path of one image file.")
+            raise ImageUnavailableError(f"{name} is a folder. Give the path of one image file.")
         if path.exists():
-            raise ImageError(f"{name} is not a regular file. Give the path of an image file.")
-        raise ImageError(f"{_printable(str(path), 300)} does not exist. Check the path.")
+            raise ImageUnavailableError(f"{name} is not a regular file. Give the path of an image file.")
+        raise ImageUnavailableError(f"{_printable(str(path), 300)} does not exist. Check the path.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ImageError(f"{name} could not be opened: {error.strerror}. Check its permissions.") from error
+        raise ImageUnavailableError(f"{name} could not be opened: {error.strerror}. Check its permissions.") from error
     return decode_image(data, name, target=target)
 
 

@@ -242,6 +242,6 @@ def _prune(run: Run, before: set[str | None]) -> None:
         if name not in kept or (file.name.endswith(".train.safetensors") and name != last):
             with contextlib.suppress(PermissionError):  # on Windows a viewer's open file stays until the next save
                 file.unlink(missing_ok=True)
-            if name not in kept:
-                for derived in (run.path / "derived").glob(f"{name}-*"):
-                    shutil.rmtree(derived, ignore_errors=True)
+    for derived in (run.path / "derived").glob("step-*"):
+        if derived.name.rpartition("-")[0] not in kept:
+            shutil.rmtree(derived, ignore_errors=True)

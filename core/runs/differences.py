@@ -12,8 +12,11 @@ from core.runs.run import Run
 
 def settings_of(run: Run) -> dict[str, Any]:
     """All fields of its config, and on what "auto" made it run: hardware and number format. Raises RunError."""
-    environment = run.environment
-    used = {name: environment.get(name, "unknown") for name in ("device", "precision")}
+    now, environment = run.progress, run.environment
+    used = {
+        "device": now.device or environment.get("device", "unknown"),
+        "precision": now.precision or environment.get("precision", "unknown"),
+    }
     return run.config.model_dump() | {f"{name} used": value for name, value in used.items()}
 
 

@@ -13,7 +13,8 @@ class Progress:
 
     phase: loading | training | validating | testing | saving. loaded: share of the data set read, 0..1.
     heartbeat: seconds since 1970. eta_seconds, images_per_second, memory_bytes: 0 where not known yet.
-    full_size_images_per_second: what the pace would be, were no input smaller than the last ones will be.
+    full_size_images_per_second: what the pace of one process would be, were no input smaller than the last ones; 0
+    where several share the work. device, precision: on and in which it is computed now; a resume may change them.
     """
 
     phase: str = "loading"
@@ -27,6 +28,8 @@ class Progress:
     full_size_images_per_second: float = 0.0
     eta_seconds: float = 0.0
     memory_bytes: int = 0
+    device: str = ""
+    precision: str = ""
     loaded: float = 0.0
     heartbeat: float = 0.0
 

@@ -15,6 +15,7 @@ from core.config import TrainConfig
 from core.errors import ConfigError
 from core.memory import keep_freed_memory
 
+torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
 _WORKER_NICENESS = 10
 _ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes what later threads begin with
 
@@ -103,7 +104,6 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
         keep_freed_memory()
         torch.set_flush_denormal(True)  # moments of weights without gradients fade to them, and an Intel takes long
     else:
-        torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
         torch.cuda.reset_peak_memory_stats(device)
     return threads
 

@@ -10,18 +10,16 @@ from pathlib import Path
 import torch
 
 from core.config import TrainConfig
-from core.data.images import DataSplits, ImageSet
-from core.data.sources import load_data
-from core.errors import DataError, StopRequested
+from core.data.images import ImageSet
+from core.errors import StopRequested
 from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
-from core.progress import OnProgress
 from core.runs.checkpoints import Which, available, load_model
 from core.runs.run import RunState
 from core.runs.snapshots import forget_snapshots_after, is_kept
 from core.runs.writer import RunWriter
-from core.training.device import memory_in_use, pick_device, precision_name, prepare_worker
-from core.training.distributed import current
+from core.training.device import describe, memory_in_use, pick_device, prepare_worker
+from core.training.loading import load
 from core.training.optimizer import learning_rate
 from core.training.progressive import step_cost
 from core.training.snapshots import pin, take_snapshot
@@ -41,8 +39,9 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     config = writer.run.config
     device = pick_device(config)
     threads = prepare_worker(config, device)
-    data = load_data(config, data_dir=data_dir, progress=_loading_progress(writer))
-    _record_data(writer, data)
+    name, precision = describe(config, device)
+    writer.report(device=name, precision=precision)
+    data = load(writer, config, data_dir)
     state = begin(writer.run, config, data.train, device)
     writer.log(
         "event",
@@ -50,7 +49,7 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         step=state.step,
         attempt=writer.attempt,
         seconds=state.seconds,
-        precision=precision_name(state.precision),
+        precision=precision,
         threads=threads,
     )
     pinned = pin(writer, config, data)
@@ -162,6 +161,8 @@ def _finish_epoch(
     began = time.monotonic()
     result = _evaluate(writer, state, state.judged, val, "validating")
     state.validation_seconds = time.monotonic() - began
+    if not math.isfinite(result.loss):
+        raise diverged(state.step)
     loss, correct, count = state.sums.tolist()
     state.sums.zero_()
     writer.log(
@@ -187,13 +188,14 @@ def _finish_epoch(
 
 def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: ImageSet, phase: str) -> Evaluation:
     """Each process judges its share; all know the result."""
-    writer.report(phase=phase, force=True)
+    writer.report(phase=phase, message="", force=True)
     peers = state.peers
 
     def heartbeat(done: int) -> None:
         if peers.count == 1 and writer.stop_requested():  # of several, none may leave alone
             raise StopRequested(f"Stopped while {phase}.")
-        writer.report(message=f"{phase.capitalize()}: {done * peers.count:,} of {len(images):,} images")
+        done = min(done * peers.count, len(images))
+        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images")
 
     mine = peers.share(torch.arange(len(images)))
     share = images.select(mine) if peers.count > 1 else images
@@ -212,35 +214,3 @@ def _test(writer: RunWriter, state: TrainingState, test: ImageSet) -> None:
     result = _evaluate(writer, state, best, test, "testing")
     writer.test_accuracy = result.accuracy
     writer.log("event", event="test", checkpoint="best", num_images=len(test), **result.record())
-
-
-def _record_data(writer: RunWriter, data: DataSplits) -> None:
-    """Write data.json; on a resume, refuse other data than the run began with."""
-    fingerprint = data.train.fingerprint()
-    known = writer.run.data.get("fingerprint", fingerprint)
-    if known != fingerprint:
-        raise DataError(
-            f"The training images have changed since this run began (fingerprint {fingerprint}, was {known}); "
-            "restore them, or start a new run."
-        )
-    writer.write_data(
-        {
-            "counts": data.counts(),
-            "class_names": list(data.train.class_names),
-            "image_size": data.train.image_size,
-            "synthetic": data.train.synthetic,
-            "fingerprint": fingerprint,
-            "val_fingerprint": data.val.fingerprint(),
-            "test_fingerprint": data.test.fingerprint(),
-            "notes": list(data.notes),
-        }
-    )
-
-
-def _loading_progress(writer: RunWriter) -> OnProgress:
-    def report(done: int, total: int, message: str) -> None:
-        if writer.stop_requested() and current().count == 1:  # of several, none may leave alone
-            raise StopRequested("Stopped while loading the images.")
-        writer.report(phase="loading", message=message, loaded=done / total if total else 0.0)
-
-    return report

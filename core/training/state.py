@@ -99,7 +99,9 @@ class TrainingState:
 
     @property
     def full_size_images_per_second(self) -> float:
-        """What the pace would be, were all inputs of full size."""
+        """What the pace would be, were all inputs of full size; 0 where it is not that of one process."""
+        if self.peers.count > 1:
+            return 0.0
         return self.images_per_second * sum(t.cost for t in self.recent) / sum(t.steps for t in self.recent)
 
     def eta_seconds(self, config: TrainConfig) -> float:
@@ -181,7 +183,7 @@ def save(
     """
     require_finite(state)
     if state.peers.is_first:
-        writer.report(phase="saving", force=True)
+        writer.report(phase="saving", message="", force=True)
         save_checkpoint(
             writer,
             state.judged,

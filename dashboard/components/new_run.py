@@ -106,7 +106,10 @@ def _data() -> dict[str, Any]:
 def _data_key() -> str:
     """TrainConfig.data_key of these; "" while a folder is still to be named. Raises ConfigError."""
     data = _data()
-    return "" if data["data_source"] == "folder" and not data["data_dir"] else make_config(**data).data_key
+    if data["data_source"] == "folder" and not data["data_dir"]:
+        return ""
+    seed = st.session_state.get(state.setting("seed", st.session_state[state.PRESET], ""))
+    return make_config(**data, **({} if seed is None else {"seed": seed})).data_key
 
 
 @st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait

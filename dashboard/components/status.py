@@ -24,11 +24,11 @@ _BADGES: dict[RunState, tuple[Literal["green", "orange", "blue", "gray", "red"],
 def status_line(run: Run, state: RunState) -> None:
     """State, name, data and device of a run."""
     color, icon = _BADGES[state]
-    config = run.config
+    config, device = run.config, run.progress.device or run.environment.get("device", "unknown device")
     with st.container(horizontal=True, vertical_alignment="center", key="status"):
         st.badge(state.value.capitalize(), color=color, icon=icon)
         st.markdown(f"**{plain(run.id)}**")
-        st.caption(f"{config.preset} · {data_name(run)} · {plain(run.environment.get('device', 'unknown device'))}")
+        st.caption(f"{config.preset} · {data_name(run)} · {plain(device)}")
 
 
 def data_name(run: Run) -> str:

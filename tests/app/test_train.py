@@ -83,12 +83,15 @@ def test_pins_are_for_runs_on_the_images_they_were_chosen_from(open_page, traine
     at.session_state["new_run"] = True
     at.switch_page("app_pages/train.py").run()
     assert not at.exception
-    assert at.text_input(key="new_pinned_images_smoke_shapes").value == ""
+    assert at.text_input(key="new_pinned_images_smoke_shapes 0").value == ""
     at.segmented_control(key="source").set_value("folder").run()
     folder = str(trained_run.config.data_dir)
     at.text_input(key="folder").set_value(folder).run()
     assert not at.exception
-    pinned = at.text_input(key=f"new_pinned_images_smoke_{folder}")
+    at.number_input(key="new_seed_smoke").set_value(1).run()
+    assert at.text_input(key=f"new_pinned_images_smoke_{folder} 1").value == "", "it may split off other test images"
+    at.number_input(key="new_seed_smoke").set_value(0).run()
+    pinned = at.text_input(key=f"new_pinned_images_smoke_{folder} 0")
     assert pinned.value == "4"
     assert not at.button(key="start").disabled
     pinned.set_value("photo, 6").run()

@@ -404,3 +404,12 @@ def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
     assert (missing.returncode, missing.stdout) == (2, "")
     assert missing.stderr == "There is no run 'nobody' in checkpoints.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_any_command_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.__main__.list_runs", interrupt)
+    assert main(["runs"]) == 130
+    assert capsys.readouterr().err == ""

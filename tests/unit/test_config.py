@@ -156,6 +156,16 @@ def test_limits_for_a_form() -> None:
     assert field_limits("optimizer") == (None, None)
 
 
+def test_the_seed_is_part_of_a_data_sets_name_where_it_numbers_the_test_images(tmp_path: Path) -> None:
+    for settings, is_part in (
+        ({"data_source": "cifar10"}, False),
+        ({"data_source": "shapes"}, True),
+        ({"data_source": "folder", "data_dir": tmp_path}, True),
+    ):
+        names = {make_config(**settings, seed=seed).data_key for seed in (0, 1)}
+        assert len(names) == 1 + is_part
+
+
 @pytest.mark.parametrize("field", NUMBER_FIELDS)
 def test_limits_for_a_form_are_those_that_refuse(field: str) -> None:
     low, high = field_limits(field)

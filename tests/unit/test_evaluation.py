@@ -57,6 +57,13 @@ def test_loss_accuracy_and_confusion_are_those_of_single_images(
     assert heard == ([4, 8, 12, 13] if batch == 4 else [13])
 
 
+def test_a_process_may_have_no_image_at_all(model: AlexNet, images: ImageSet) -> None:
+    nothing = images.select(torch.tensor([], dtype=torch.int64))
+    found = evaluate(model, nothing, total=lambda own: own + 1)  # what the others found
+    assert found.probabilities.shape == (0, 10)
+    assert found.confusion.tolist() == [[1] * 10] * 10
+
+
 def test_a_class_without_images_is_null_in_json(model: AlexNet, images: ImageSet) -> None:
     record = json.loads(json.dumps(evaluate(model, images).record(), allow_nan=False))
     assert record["per_class_accuracy"][9] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import pickle
 import tarfile
 import threading
@@ -174,6 +175,15 @@ def test_plain_http_is_refused(server: Server, tmp_path: Path, monkeypatch: pyte
     with pytest.raises(DataError, match="is not an https address"):
         load_cifar10(tmp_path, no_progress)
     assert server.requests == 0
+
+
+def test_what_is_synced_may_be_written(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows refuses to sync a file that was opened for reading only."""
+    fcntl, modes = pytest.importorskip("fcntl"), []
+    monkeypatch.setattr(os, "fsync", lambda handle: modes.append(fcntl.fcntl(handle, fcntl.F_GETFL)))
+    load_cifar10(tmp_path, no_progress)
+    assert modes
+    assert all(mode & os.O_ACCMODE == os.O_RDWR for mode in modes)
 
 
 def test_stop_leaves_no_partial_file(server: Server, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from core.data import folder as folder_module
 from core.data.folder import count_folder, load_folder
 from core.data.images import ImageSet
-from core.errors import DataError, StopRequested
+from core.errors import DataError, ImageUnavailableError, StopRequested
 from core.progress import no_progress
 from tests.conftest import class_counts
 
@@ -186,6 +186,37 @@ def test_stop_ends_the_pool_and_leaves_no_cache(tree: Path, monkeypatch: pytest.
     assert threading.active_count() == threads
     assert cache_files(tree) == []
     assert class_counts(load(tree)[0]) == [4, 4]
+
+
+def test_an_image_that_cannot_be_opened_now_is_read_next_time(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_image = folder_module.open_image
+
+    def refuse(path: Path, **named: int) -> Image.Image:
+        if path.name == "1.png":
+            raise ImageUnavailableError("1.png could not be opened.")
+        return open_image(path, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_module, "open_image", refuse)
+        train, test, notes = load(tree)
+        assert (class_counts(train), class_counts(test)) == ([3, 3], [1, 1])
+        assert "4 images could not be read and were left out" in notes[0]
+    assert cache_files(tree) == []
+    train, test, notes = load(tree)
+    assert (class_counts(train), class_counts(test), notes) == ([4, 4], [2, 2], ())
+
+
+def test_names_that_are_no_text_are_said(tree: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9.png")
+    try:
+        (tree / "train" / "cat" / odd).write_bytes(b"no image")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    notes = load(tree)[2]
+    assert notes == ("1 images could not be read and were left out: train/cat/caf\N{REPLACEMENT CHARACTER}.png.",)
+    write_image(tree / "train" / os.fsdecode(b"\xe9t\xe9") / "0.png")
+    with pytest.raises(DataError, match="class folder '\ufffdt\ufffd' .* rename"):
+        load(tree)
 
 
 def test_two_loaders_at_once_decode_once(tree: Path) -> None:

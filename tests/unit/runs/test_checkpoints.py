@@ -220,6 +220,16 @@ def test_pointers_move_and_only_what_they_name_is_kept(writer: RunWriter) -> Non
         load_training_state(find_checkpoint(run, "best"))
 
 
+def test_what_was_derived_from_weights_goes_with_them_also_where_it_came_late(writer: RunWriter) -> None:
+    derived = writer.run.path / "derived"
+    for step in range(1, 5):
+        save(writer, step, ("last",))
+    for name in ("step-00000001-late", "step-00000004-kept"):
+        (derived / name).mkdir(parents=True)
+    save(writer, 5, ("last",))
+    assert [path.name for path in derived.iterdir()] == ["step-00000004-kept"]
+
+
 def test_the_manifest_is_written_after_the_files_and_the_pointer_after_it(
     writer: RunWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ COUNTS = {"train": 3000, "val": 600, "test": 900}
 def run_with_pace(folder: Path, name: str, pace: float, *, device: str, precision: str) -> Run:
     run = create_run(folder, make_config(), {"device": device, "precision": precision}, name)
     with RunWriter(run) as writer:
-        writer.report(full_size_images_per_second=pace, force=True)
+        writer.report(full_size_images_per_second=pace, device=device, precision=precision, force=True)
     return run
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.runs.checkpoints import available, find_checkpoint, load_model, load_t
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
 from core.runs.snapshots import snapshot_epochs
+from core.runs.writer import RunWriter
 from core.training import jobs, loop
 
 EXACT = ("step", "epoch", "loss", "accuracy", "learning_rate")
@@ -250,12 +252,20 @@ def test_changed_training_images_are_refused_and_restored_ones_taken(
     assert run.end is not None
     assert "The training images have changed since this run began" in run.end["reason"]
     (tree / "train" / "cross" / moved.name).rename(moved)
+    before, changed = dict(run.data), next((tree / "test" / "circle").iterdir())
+    content = changed.read_bytes()
+    changed.write_bytes(moved.read_bytes())
+    resume(run, data_dir)
+    assert run.end is not None
+    assert "The test images have changed since this run began" in run.end["reason"]
+    assert run.data == before
+    changed.write_bytes(content)
     resume(run, data_dir)
     assert run.end is not None
     assert "halted after loading" in run.end["reason"]
 
 
-@pytest.mark.parametrize("site", ["load_data", "begin", "training_step", "_evaluate", "save"])
+@pytest.mark.parametrize("site", ["load", "begin", "training_step", "_evaluate", "save"])
 def test_a_crash_anywhere_ends_as_failed_with_its_traceback(
     train: Train, monkeypatch: pytest.MonkeyPatch, site: str
 ) -> None:
@@ -304,6 +314,33 @@ def test_weights_that_are_no_numbers_after_the_last_step_are_told_in_a_sentence(
     assert weights_are_finite(run)
     assert run.end is not None
     assert "no longer a number" in run.end["reason"]
+
+
+def test_a_validation_loss_that_is_no_number_is_told_in_a_sentence(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", lambda *a, **named: replace(evaluate(*a, **named), loss=float("nan")))
+    run = train(num_epochs=1, batch_size=12)
+    assert run.state is RunState.FAILED
+    assert run.end is not None
+    assert "no longer a number" in run.end["reason"]
+    assert not (run.path / "run.log").exists()
+
+
+def test_what_it_does_now_is_not_said_in_the_words_of_before(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = set()
+    report = RunWriter.report
+
+    def listen(writer: RunWriter, **fields: Any) -> None:
+        report(writer, **fields)
+        said.add((writer.progress.phase, writer.progress.message.partition(":")[0]))
+
+    monkeypatch.setattr(RunWriter, "report", listen)
+    train(num_epochs=1, batch_size=12)
+    assert {words for phase, words in said if phase == "saving"} == {""}
+    assert {words for phase, words in said if phase == "validating"} == {"", "Validating"}
+    assert {words for phase, words in said if phase == "testing"} == {"", "Testing"}
 
 
 def test_weights_that_are_no_numbers_are_never_saved(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
