@@ -215,7 +215,7 @@ def test_names_that_are_no_text_are_said(tree: Path) -> None:
     notes = load(tree)[2]
     assert notes == ("1 images could not be read and were left out: train/cat/caf\N{REPLACEMENT CHARACTER}.png.",)
     write_image(tree / "train" / os.fsdecode(b"\xe9t\xe9") / "0.png")
-    with pytest.raises(DataError, match="class folder '\ufffdt\ufffd' .* rename"):
+    with pytest.raises(DataError, match=r"class folder '\ufffdt\ufffd' .* rename"):
         load(tree)
 
 
