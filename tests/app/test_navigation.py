@@ -20,7 +20,7 @@ LOOKING = [page for page in PAGES if page not in ("train", "time_machine", "arch
 
 
 @pytest.mark.parametrize("trained", [True, False])
-def test_every_page_opens_from_every_other(open_page, runs_dir, trained_run, trained):
+def test_every_page_opens_after_the_one_before(open_page, runs_dir, trained_run, trained):
     at = open_page(trained_run.path.parent if trained else runs_dir)
     for page, title in [*PAGES.items()] * 2:
         at.switch_page(f"app_pages/{page}.py").run()
