@@ -26,7 +26,7 @@ from core.bench import command as bench
 from core.config import TrainConfig
 from core.data.images import ImageSet, require_classes
 from core.data.sources import load_data, load_test_images
-from core.data.uploads import PICTURE_TARGET, open_image
+from core.data.uploads import open_picture
 from core.errors import CoreError
 from core.evaluation import evaluate
 from core.export import command as export
@@ -97,7 +97,7 @@ def _images(config: TrainConfig, split: str, progress: OnProgress) -> ImageSet:
 
 def _predict(options: argparse.Namespace) -> int:
     model = load_model(load_run(options.runs_dir, options.run_id), options.which)
-    predictions = predict(model, [open_image(path, target=PICTURE_TARGET) for path in options.image])
+    predictions = predict(model, [open_picture(path) for path in options.image])
     if options.json:
         rows = [
             {

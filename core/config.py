@@ -165,7 +165,7 @@ class TrainConfig(BaseModel):
 
     @property
     def data_key(self) -> str:
-        """Names the data set, with the seed where that decides which test image has which number."""
+        """Names the data set, with the seed where that may decide which test image has which number."""
         return "cifar10" if self.data_source == "cifar10" else f"{self.data_dir or self.data_source} {self.seed}"
 
     def to_json(self) -> dict[str, Any]:

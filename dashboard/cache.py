@@ -8,7 +8,7 @@ import streamlit as st
 from core.config import TrainConfig
 from core.data.images import ImageSet
 from core.data.sources import load_data, load_test_images
-from core.data.uploads import PICTURE_TARGET, decode_image
+from core.data.uploads import decode_picture
 from core.inspection.attribution import Attribution, Method, attribute
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_weights
@@ -97,7 +97,7 @@ def network(checkpoint: Checkpoint) -> AlexNet:
 @st.cache_resource(max_entries=MAX_UPLOADS, show_spinner=False)  # fewer than a page shows would all miss, in turn
 def uploaded(name: str, data: bytes) -> Chosen:
     """The picture in a file's bytes, decoded and hashed once; nobody may change it. Raises ImageError."""
-    return Chosen(name, decode_image(data, name, target=PICTURE_TARGET))
+    return Chosen(name, decode_picture(data, name))
 
 
 def predictions(checkpoint: Checkpoint, images: list[Chosen]) -> list[Prediction]:

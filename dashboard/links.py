@@ -53,13 +53,16 @@ def follow_default(key: str, default: object) -> None:
 
 
 def keep_run(run_ids: Collection[str]) -> None:
-    """Keep to the chosen run, in the session and in the address, as a run picker would; forget one that is gone."""
+    """Keep to the chosen run, as a run picker would; forget one that is gone.
+
+    The address comes first: a link, or the browser's way back, asks for what it names.
+    """
     check_link(state.RUN, run_ids, "run")
-    chosen = state.selected_run()
-    if chosen is not None and chosen in run_ids:
-        st.session_state[state.RUN] = chosen
-        if st.query_params.get(state.RUN) != chosen:
-            st.query_params[state.RUN] = chosen
+    asked, chosen = st.query_params.get(state.RUN), state.selected_run()
+    if asked in run_ids:
+        st.session_state[state.RUN] = asked
+    elif chosen is not None and chosen in run_ids:
+        state.select_run(chosen)
     else:
         st.session_state.pop(state.RUN, None)
         st.query_params.pop(state.RUN, None)

@@ -1,10 +1,12 @@
 """Every key of the session state and of the address, in one place."""
 
+import contextlib
 import random
 import zlib
 from collections.abc import Collection, Sequence
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 RUN = "run"
 CHECKPOINT = "checkpoint"
@@ -88,8 +90,10 @@ def edit(name: str) -> str:
 
 
 def select_run(run_id: str) -> None:
-    """Show this run on every page."""
+    """Show this run on every page, and name it in the address; for pages without a run picker."""
     st.session_state[RUN] = run_id
+    with contextlib.suppress(StreamlitAPIException):  # the page before may still hold the name for its picker
+        st.query_params[RUN] = run_id
 
 
 def keep_valid(key: str, options: Collection[object]) -> None:

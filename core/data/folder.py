@@ -57,13 +57,13 @@ def load_folder(
     rules = f"{_VERSION} {MAX_SIDE} {MAX_TENSOR_BYTES}"
     cache = cache_dir / f"{tree.fingerprint(rules)}.safetensors"
     notes = list(tree.notes)
-    decoded = read_decoded(cache)
+    decoded = read_decoded(cache, folder)
     if decoded is None:
         with exclusive(cache_dir / "folder.lock", progress, "Waiting for another reader of class folders"):
-            decoded = read_decoded(cache)
+            decoded = read_decoded(cache, folder)
             if decoded is None:
-                decoded, are_final = _decode(tree, folder, progress)
-                if are_final and (problem := write_decoded(cache, decoded)):
+                decoded = _decode(tree, folder, progress)
+                if problem := write_decoded(cache, decoded):
                     notes.append(f"The decoded images could not be kept in {cache_dir} for next time: {problem}.")
     notes.extend(decoded.notes)
     if decoded.num_test == 0:
@@ -85,8 +85,7 @@ def _rows(images: ImageSet, rows: slice) -> ImageSet:
     return ImageSet(images.images[rows], images.labels[rows], images.class_names)
 
 
-def _decode(tree: Tree, folder: Path, progress: OnProgress) -> tuple[DecodedTree, bool]:
-    """All images that can be read; and whether that is so for good, not for want of a permission or a disk."""
+def _decode(tree: Tree, folder: Path, progress: OnProgress) -> DecodedTree:
     paths = [folder / file.path for file in tree.files]
     largest = min(MAX_SIDE, math.isqrt(MAX_TENSOR_BYTES // (3 * len(paths))))
     width, height = _first_size(paths, folder)
@@ -105,8 +104,10 @@ def _decode(tree: Tree, folder: Path, progress: OnProgress) -> tuple[DecodedTree
         keep[list(failed)] = False
         pixels, labels = pixels[keep], labels[keep]
         num_test -= sum(index >= len(paths) - tree.num_test for index in failed)
-    are_final = not any(isinstance(error, ImageUnavailableError) for error in failed.values())
-    return DecodedTree(ImageSet(pixels, labels, tree.class_names), num_test, tuple(notes)), are_final
+    unavailable = tuple(
+        tree.files[index].path for index, error in failed.items() if isinstance(error, ImageUnavailableError)
+    )
+    return DecodedTree(ImageSet(pixels, labels, tree.class_names), num_test, tuple(notes), unavailable)
 
 
 def _first_size(paths: Sequence[Path], folder: Path) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,22 @@ _KEEP_FILES = 4  # each holds up to 2 GiB; a tree that changed leaves its old fi
 
 @dataclass(frozen=True)
 class DecodedTree:
-    """All images of a tree: the training part first, then `num_test` images of its test part (0: it has none)."""
+    """All images of a tree: the training part first, then `num_test` images of its test part (0: it has none).
+
+    unavailable: paths of images that could not be opened, which says nothing of what is in them.
+    """
 
     images: ImageSet
     num_test: int
     notes: tuple[str, ...]
+    unavailable: tuple[str, ...] = ()
 
 
-def read_decoded(path: Path) -> DecodedTree | None:
-    """The tree in cache file `path`; None where it is missing, damaged, or does not hold what was written."""
+def read_decoded(path: Path, folder: Path) -> DecodedTree | None:
+    """The tree of `folder` in cache file `path`; None where it is missing, damaged, or does not hold what was written.
+
+    And where an image that was unavailable isn't any more.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["tree"])
@@ -33,7 +41,10 @@ def read_decoded(path: Path) -> DecodedTree | None:
         # The format notices a cut file but not a flipped bit.
         if images.fingerprint() != about["fingerprint"]:
             return None
-        return DecodedTree(images, int(about["num_test"]), tuple(about["notes"]))
+        unavailable = tuple(about.get("unavailable", ()))
+        if any(os.access(folder / missing, os.R_OK) for missing in unavailable):
+            return None
+        return DecodedTree(images, int(about["num_test"]), tuple(about["notes"]), unavailable)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
 
@@ -45,7 +56,7 @@ def write_decoded(path: Path, tree: DecodedTree) -> str | None:
     """
     about = {
         "class_names": tree.images.class_names, "num_test": tree.num_test, "notes": tree.notes,
-        "fingerprint": tree.images.fingerprint(),
+        "fingerprint": tree.images.fingerprint(), "unavailable": tree.unavailable,
     }  # fmt: skip
     part = path.with_suffix(".part")
     try:

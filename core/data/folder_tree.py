@@ -49,8 +49,8 @@ def scan(folder: Path) -> Tree:
     except OSError as error:
         raise DataError(f"{folder} can't be read: {error.strerror}. Name the folder that holds your images.") from error
     _require_classes(train, test, folder)
-    _require_text(train, folder)
     names = tuple(name for name, files in train.items() if files)
+    _require_text(names, folder)
     notes = []
     if empty := [name for name in train if name not in names]:
         notes.append(f"Left out, for they hold no image: {some(empty)}.")

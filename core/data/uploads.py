@@ -15,8 +15,7 @@ MAX_PIXELS = 25_000_000
 MIN_SIDE = 8
 #: A strip beyond this would grow without bound when its shorter side is scaled to the network's input.
 MAX_ASPECT = 20
-#: For a picture to look at: a photograph of 12 megapixels comes back with 3, in half the time.
-PICTURE_TARGET = 512
+_LOOKED_AT = 1024  # pixels a side are enough for any page and for the network
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
 _FORMATS_TEXT = "PNG, JPEG, WEBP, BMP or GIF"
@@ -28,7 +27,7 @@ def decode_image(data: bytes, name: str = "image", *, target: int | None = None)
     The format is judged by content; `name` is only quoted. Refused: more than 10 MB or 25 megapixels, a side
     under 8 pixels, one side over 20 times the other. Alpha is laid over white, 16-bit greys are scaled to 8 bits.
     With `target` a JPEG may come back smaller than stored, yet each side at least 2 * target where it was.
-    Raises ImageError, one sentence on what is wrong and one on what to do.
+    Raises ImageError, one sentence on what is wrong and one on what to do; of other errors MemoryError alone gets out.
     """
     name = _printable(name)
     _check_bytes(len(data), name)
@@ -49,9 +48,26 @@ def decode_image(data: bytes, name: str = "image", *, target: int | None = None)
         raise ImageError(f"{name} could not be read: it is damaged or cut off. Use another file.") from error
 
 
+def decode_picture(data: bytes, name: str = "image") -> Image.Image:
+    """As `decode_image`, of a large picture a smaller one, each side at least 1024 pixels: a quarter of the memory."""
+    image = decode_image(data, name, target=_LOOKED_AT // 2)
+    return image.reduce(max(min(image.size) // _LOOKED_AT, 1))
+
+
+def open_picture(path: Path) -> Image.Image:
+    """The picture in a file, as `decode_picture` gives it. Raises as `open_image`."""
+    return decode_picture(_read(path), path.name)
+
+
 def open_image(path: Path, *, target: int | None = None) -> Image.Image:
-    """The image in a file, by the rules of `decode_image`. Raises ImageError, and
-    its child ImageUnavailableError where there is no file that can be opened."""
+    """The image in a file, by the rules of `decode_image`.
+
+    Raises ImageError; its child ImageUnavailableError where there is no file that can be opened.
+    """
+    return decode_image(_read(path), path.name, target=target)
+
+
+def _read(path: Path) -> bytes:
     name = _printable(path.name)
     if not path.is_file():
         if path.is_dir():
@@ -61,10 +77,9 @@ def open_image(path: Path, *, target: int | None = None) -> Image.Image:
         raise ImageUnavailableError(f"{_printable(str(path), 300)} does not exist. Check the path.")
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ImageUnavailableError(f"{name} could not be opened: {error.strerror}. Check its permissions.") from error
-    return decode_image(data, name, target=target)
 
 
 def _check_bytes(num_bytes: int, name: str) -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from core.arguments import add_checkpoint_flags
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
-from core.data.uploads import PICTURE_TARGET, open_image
+from core.data.uploads import open_picture
 from core.errors import ExportError
 from core.export.activations import write_arrays
 from core.export.request import CHOICES, OF_WEIGHTS, Kind, Request, fulfil
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 def features(options: argparse.Namespace) -> int:
     """python -m core features: one layer's maps, as nothing but the array "values"."""
     model = load_model(load_run(options.runs_dir, options.run_id), options.which)
-    maps = feature_maps(model, open_image(options.image, target=PICTURE_TARGET), options.layer, options.stage)
+    maps = feature_maps(model, open_picture(options.image), options.layer, options.stage)
     write_arrays(options.output, {"values": maps.values})
     channels, height, width = maps.values.shape
     if options.json:
@@ -125,7 +125,7 @@ def _with_picture(request: Request, images: Callable[[], ImageSet]) -> Request:
         raise ExportError("--image and --test-image both name a picture: give one of them.")
     if request.image is not None:
         path = Path(request.image)
-        return replace(request, picture=open_image(path, target=PICTURE_TARGET), picture_name=path.name)
+        return replace(request, picture=open_picture(path), picture_name=path.name)
     if number is None:
         return request
     found = images()

@@ -17,6 +17,7 @@ from core.model.pool import MaxPool
 from core.model.stretched_conv import stretch, stretched_conv
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
 INPUT_SIZE = 227  # pixels
 LRN_ALPHA = 1e-4  # the paper's, whose input was 0..255 less the mean
 

@@ -13,8 +13,8 @@ class Progress:
 
     phase: loading | training | validating | testing | saving. loaded: share of the data set read, 0..1.
     heartbeat: seconds since 1970. eta_seconds, images_per_second, memory_bytes: 0 where not known yet.
-    full_size_images_per_second: what the pace of one process would be, were no input smaller than the last ones; 0
-    where several share the work. device, precision: on and in which it is computed now; a resume may change them.
+    full_size_images_per_second: the pace of one process if every input were of full size; 0 where several share the
+    work. device, precision: on and in which it is computed now; a resume may change them.
     """
 
     phase: str = "loading"

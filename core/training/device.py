@@ -15,7 +15,7 @@ from core.config import TrainConfig
 from core.errors import ConfigError
 from core.memory import keep_freed_memory
 
-torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
+capture_lock = threading.Lock()  # while a CUDA graph is captured no other thread may free GPU memory, or capture one
 _WORKER_NICENESS = 10
 _ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes what later threads begin with
 
@@ -111,7 +111,8 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
 def release_memory() -> None:
     """Give the GPU memory of a training that has ended back to other programs."""
     if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+        with capture_lock:
+            torch.cuda.empty_cache()
 
 
 def _lower_priority() -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from core.training.device import capture_lock
+
 _WARM_UP_STEPS = 3  # libraries and the optimiser allocate in their first steps, which a capture must not see
 
 
@@ -74,7 +76,7 @@ class StepGraphs:
         images, labels = images.clone(), labels.clone()
         stream = torch.cuda.current_stream()
         try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with capture_lock, torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 result = compute(images, labels)
         except RuntimeError as error:
             self._refused = True

@@ -18,7 +18,8 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
     if is_playing() is not is_ticking:
         st.rerun()
     links.check_link(state.EPOCH, epochs, "epoch")
-    st.session_state.setdefault(state.FOLLOW, _chosen() is None)  # a link to an epoch opens that one
+    if is_live:  # a link to an older epoch opens that one
+        st.session_state.setdefault(state.FOLLOW, _chosen() in (None, epochs[-1]))
     now = _shown(epochs, is_live=is_live and not is_playing())
     if is_playing():
         later = [epoch for epoch in epochs if epoch > now]

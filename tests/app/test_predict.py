@@ -112,7 +112,7 @@ def test_an_upload_is_decoded_and_judged_once(uploading, monkeypatch):
         original = getattr(cache, name)
         monkeypatch.setattr(cache, name, lambda *given, **named: calls.append(name) or original(*given, **named))
 
-    for name in ("decode_image", "predict"):
+    for name in ("decode_picture", "predict"):
         counted(name)
     at = uploading
     at.file_uploader(key="uploads").upload("once.png", picture(size=(41, 31))).run()
@@ -121,14 +121,14 @@ def test_an_upload_is_decoded_and_judged_once(uploading, monkeypatch):
     at.run()
     at.switch_page("app_pages/why.py").run()
     assert not at.exception
-    assert calls == ["decode_image", "predict"]
+    assert calls == ["decode_picture", "predict"]
     assert verdict(at.switch_page("app_pages/predict.py").run()) == first
 
 
 def test_as_many_uploads_as_are_shown_are_decoded_once(uploading, monkeypatch):
     decoded = []
-    original = cache.decode_image
-    monkeypatch.setattr(cache, "decode_image", lambda *a, **named: decoded.append(a[1]) or original(*a, **named))
+    original = cache.decode_picture
+    monkeypatch.setattr(cache, "decode_picture", lambda *a, **named: decoded.append(a[1]) or original(*a, **named))
     files = [(f"{i}.png", picture(size=(60 + i, 40)), "image/png") for i in range(cache.MAX_UPLOADS)]
     at = uploading
     at.file_uploader(key="uploads").set_value(files).run()

@@ -83,7 +83,8 @@ def test_another_picture_is_another_file_only_of_what_shows_it(cards):
     assert set(downloads(at)) == {"csv"}
 
 
-def test_a_file_lies_where_its_run_and_what_it_shows_say(trained_run, write_run):
+def test_a_file_lies_where_its_run_and_what_it_shows_say(trained_run, write_run, data_dir, monkeypatch):
+    monkeypatch.setenv("ALEXNET_DATA_DIR", str(data_dir))
     request = Request("png", trained_run, find_checkpoint(trained_run), picture_name="a")
     moved = {
         kind for kind in CHOICES
@@ -98,7 +99,8 @@ def test_a_file_lies_where_its_run_and_what_it_shows_say(trained_run, write_run)
     assert exports.place(Request("csv", run), "") != before, "a new run of a deleted one's name"
 
 
-def test_a_report_is_another_file_once_the_test_images_were_judged(trained_run, tmp_path):
+def test_a_report_is_another_file_once_the_test_images_were_judged(trained_run, tmp_path, data_dir, monkeypatch):
+    monkeypatch.setenv("ALEXNET_DATA_DIR", str(data_dir))
     copy = shutil.copytree(trained_run.path, tmp_path / "copy")
     run = Run(copy)
     request = Request("report", run, find_checkpoint(run))

@@ -281,6 +281,8 @@ def test_the_address_names_the_run_that_was_chosen_and_no_other(open_page, write
     at.session_state["run"] = "older"  # as a click in the table does
     at.run()
     assert at.query_params["run"] == "older"
+    at.query_params["run"] = "newer"  # as the browser's way back does
+    assert "**newer**" in said(at.run())
     at = open_page(runs_dir, run="gone")
     assert "The link asks for run 'gone', which isn't here" in said(at)
     assert "run" not in at.query_params

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.data.uploads import MAX_BYTES, decode_image, open_image
+from core.data.uploads import MAX_BYTES, decode_image, decode_picture, open_image, open_picture
 from core.errors import ImageError
 
 EXIF_ORIENTATION = 0x0112
@@ -202,10 +202,19 @@ def test_random_damage_gives_an_image_or_an_image_error() -> None:
             assert decode_image(bytes(data)).mode == "RGB"
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"), [((4000, 3000), (2000, 1500)), ((1600, 1200), (1600, 1200)), ((9, 60), (9, 60))]
+)
+def test_a_picture_to_look_at_is_no_larger_than_it_need_be(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    for format_name in ("JPEG", "PNG"):
+        assert decode_picture(encode(Image.new("RGB", size, "red"), format_name)).size == expected
+
+
 def test_open_image_reads_a_file(tmp_path: Path) -> None:
     path = tmp_path / "cat.dat"
     path.write_bytes(encode(photo()))
     assert np.array_equal(open_image(path), photo())
+    assert np.array_equal(open_picture(path), photo())
 
 
 def test_open_image_refuses_what_is_no_file(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_stop_while_loading_ends_before_any_network(
         progress(1, 10, "Reading")
         pytest.fail("went on")
 
-    monkeypatch.setattr(loop, "load_data", load)
+    monkeypatch.setattr("core.training.loading.load_data", load)
     run = train()
     assert run.state is RunState.STOPPED
     assert run.end is not None
