@@ -30,8 +30,6 @@ _CHUNK = 16  # images a thread decodes before it reports
 _MAX_THREADS = 8
 _REPORT_SECONDS = 0.1
 _TEST_FRACTION = 0.15  # of a tree without a test part
-
-
 _Failures = dict[int, ImageError]  # by the position of the image
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from core.config import make_config
 from core.errors import CheckpointError
+from core.files import file_sha256
 from core.model import AlexNet, InputSpec
 from core.runs import checkpoints
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state, save_checkpoint
@@ -310,7 +311,7 @@ def test_a_file_that_is_no_safetensors_is_refused_unread(writer: RunWriter) -> N
     name = "step-00000001.safetensors"
     path = writer.run.path / "checkpoints" / name
     torch.save({"weight": torch.ones(7)}, path)
-    entry = {"size": path.stat().st_size, "sha256": checkpoints._sha256(path)}
+    entry = {"size": path.stat().st_size, "sha256": file_sha256(path)}
     edited(writer.run, "step-00000001", lambda manifest: manifest["files"].update({name: entry}))
     with pytest.raises(CheckpointError, match="can't be read"):
         load_model(writer.run)
