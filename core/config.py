@@ -175,7 +175,7 @@ class TrainConfig(BaseModel):
 
 _LAPTOP: dict[str, Any] = {
     "val_fraction": 0.04, "num_epochs": 8, "batch_size": 128, "optimizer": "muon", "learning_rate": 8e-4,
-    "dropout": 0.3, "label_smoothing": 0.1, "progressive": True,
+    "dropout": 0.3, "label_smoothing": 0.1, "progressive": True, "weight_decay": 0.3, "lrn_alpha": 3.0,
 }  # fmt: skip
 _STANDARD: dict[str, Any] = {
     "val_fraction": 0.04, "num_epochs": 200, "batch_size": 512, "optimizer": "muon", "learning_rate": 1e-3,
