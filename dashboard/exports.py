@@ -49,7 +49,7 @@ def place(request: Request, pixels: str) -> Path:
 
 
 def _judged(request: Request) -> tuple[object, ...]:
-    """What a report's mistakes depend on besides the weights: the test images that are here, and those kept answers."""
+    """What a report's mistakes depend on besides the weights: the test images here, and the answers kept of them."""
     test = None
     with contextlib.suppress(CoreError):
         test = cache.test_fingerprint(request.run)

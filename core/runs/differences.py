@@ -12,12 +12,8 @@ from core.runs.run import Run
 
 def settings_of(run: Run) -> dict[str, Any]:
     """All fields of its config, and on what "auto" made it run: hardware and number format. Raises RunError."""
-    now, environment = run.progress, run.environment
-    used = {
-        "device": now.device or environment.get("device", "unknown"),
-        "precision": now.precision or environment.get("precision", "unknown"),
-    }
-    return run.config.model_dump() | {f"{name} used": value for name, value in used.items()}
+    device, precision = run.computed_on
+    return run.config.model_dump() | {"device used": device or "unknown", "precision used": precision or "unknown"}
 
 
 def differing_settings(settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

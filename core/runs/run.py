@@ -103,6 +103,12 @@ class Run:
         return Progress.from_json(read_json(self.path / "progress.json") or {})
 
     @property
+    def computed_on(self) -> tuple[str, str]:
+        """Device, with its threads, and precision: of the latest attempt, else as planned; "" where unknown."""
+        now, planned = self.progress, self.environment
+        return now.device or planned.get("device", ""), now.precision or planned.get("precision", "")
+
+    @property
     def state(self) -> RunState:
         """end.json decides; without it, a held lock means running, a free one that the writer died."""
         end = self.end

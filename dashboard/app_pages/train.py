@@ -31,7 +31,7 @@ if message := state.take_message():
     st.warning(plain(message))
 runs = list_runs(runs_dir())
 links.keep_run([run.id for run in runs])
-run = next(iter(preferred(runs)), None)
+run = preferred(runs) if runs else None
 is_first_visit = all(run.is_packed for run in runs)
 if is_first_visit:
     st.markdown("Watch the 2012 AlexNet learn. Synthetic shapes need no download; the first run takes about a minute.")

@@ -1,6 +1,6 @@
 """Choose a run and one of its checkpoints; the choice follows the user from page to page."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -42,17 +42,18 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
         _nothing_yet(otherwise)
         return None
     links.check_link(state.RUN, runs, "run")
-    links.keep_first(state.RUN, [run.id for run in preferred(runs.values())])
+    links.keep_first(state.RUN, [preferred(list(runs.values())).id, *runs])
     # No format_func: the address carries what is shown, and a link should carry the plain name. No default, which the
     # address would leave out: a link must open the same run when there are newer ones.
     run_id = st.selectbox("Run", list(runs), index=None, key=state.RUN, bind="query-params", width=340)
     return runs[run_id or next(iter(runs))]
 
 
-def preferred(runs: Iterable[Run]) -> list[Run]:
-    """The run that was chosen, then those that train, then the others; else in the order given."""
+def preferred(runs: Sequence[Run]) -> Run:
+    """Of at least one run the chosen one, else one that trains, else the first."""
     chosen = state.selected_run()
-    return sorted(runs, key=lambda run: (run.id != chosen, not run.state.is_active))
+    found = next((run for run in runs if run.id == chosen), None)
+    return found or next((run for run in runs if run.state.is_active), runs[0])
 
 
 def about(checkpoint: Checkpoint) -> str:

@@ -24,7 +24,7 @@ _BADGES: dict[RunState, tuple[Literal["green", "orange", "blue", "gray", "red"],
 def status_line(run: Run, state: RunState) -> None:
     """State, name, data and device of a run."""
     color, icon = _BADGES[state]
-    config, device = run.config, run.progress.device or run.environment.get("device", "unknown device")
+    config, device = run.config, run.computed_on[0] or "unknown device"
     with st.container(horizontal=True, vertical_alignment="center", key="status"):
         st.badge(state.value.capitalize(), color=color, icon=icon)
         st.markdown(f"**{plain(run.id)}**")

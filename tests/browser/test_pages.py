@@ -30,11 +30,17 @@ def test_it_starts_from_another_folder_and_serves_only_this_machine(serve, windo
     server = serve(trained_run.path.parent, cwd=tmp_path)
     tabs = window()
     page = tabs.open(server.url)
-    for section, title in (("", "Predict"), ("Understand", "Mistakes"), ("Experiment", "Poke it"), ("", "Train")):
+    for section, title, page_name in (
+        ("", "Predict", "predict"), ("Understand", "Mistakes", "mistakes"), ("Experiment", "Poke it", "poke"),
+        ("", "Train", ""),
+    ):  # fmt: skip
         if section:
             page.get_by_role("button", name=section, exact=True).click()
         page.get_by_role("menuitem" if section else "link", name=title).first.click()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+        expect(page.get_by_text(PAGES[page_name]).first).to_be_visible()
+        # Whoever leaves before the pictures are there asks for some that the server has dropped.
+        page.wait_for_function("() => [...document.images].every(image => image.complete)")
     expect(page.locator(".st-key-status")).to_contain_text("Finished")
     image = "![](https://evil.org/a.png) www.evil.org"
     page = tabs.open(f"{server.url}/predict?{urlencode({'run': image})}")
