@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -45,6 +46,8 @@ _out = Console(highlight=False, markup=False)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the process's exit code: 0, 1 for a training that failed, 2 for bad input, 130 when stopped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a code page may lack a letter of a name
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)

@@ -21,7 +21,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 PRESET_HELP: dict[Preset, str] = {
     "smoke": "A first look: 1,000 images, 4 epochs, about a minute on two CPU cores.",
     "laptop": "A few CPU cores: all images, 8 epochs, about an hour on two cores with bfloat16.",
-    "standard": "One GPU: all images, 200 epochs, with CutMix and averaged weights; some three minutes on an H200.",
+    "standard": "One GPU: all images, 200 epochs, with CutMix and averaged weights; minutes on a recent GPU.",
     "seed-2021": "The settings of the 2021 original: Adam 1e-4, batch 100, 40 epochs, no augmentation.",
 }
 
@@ -43,10 +43,11 @@ class TrainConfig(BaseModel):
         "data/).",
     )
     train_limit: Annotated[int, Ge(2)] | None = Field(
-        None, description="Train on this many images, balanced over the classes; all where empty."
+        None, description="Train on this many images, balanced over the classes; empty (in a terminal: all) takes all."
     )
     val_limit: Annotated[int, Ge(2)] | None = Field(
-        None, description="Validate on this many images, balanced over the classes; all where empty."
+        None,
+        description="Validate on this many images, balanced over the classes; empty (in a terminal: all) takes all.",
     )
     val_fraction: Annotated[float, Gt(0), Lt(0.9)] = Field(
         0.1, description="Share of the training images set aside for validation (0.1 = 5,000 of CIFAR-10's 50,000)."
@@ -110,18 +111,18 @@ class TrainConfig(BaseModel):
         1, description="Save the weights at the end of every so many epochs, and of the last; the best is one of those."
     )
     checkpoint_seconds: Annotated[float, Ge(1)] = Field(
-        120.0, description="Save the last weights at least this often, in seconds, besides."
+        120.0, description="Also save the latest weights whenever this many seconds have passed since the last save."
     )
 
     snapshots: bool = Field(
         True,
-        description="After each epoch (of more than 40, after 25 to 40 of them) keep filters, predictions and the maps "
+        description="After each epoch (of more than 40, after 26 to 41 of them) keep filters, predictions and the maps "
         "of the pinned images, about 5 MB, for the time machine.",
     )
     pinned_images: Annotated[tuple[Annotated[int, Ge(0)] | Literal["photo"], ...], Len(0, 8)] = Field(
         (),
-        description="Numbers of up to 8 test images whose feature maps snapshots keep, such as 3, 17, 42; "
-        "photo stands for the photograph of a cat that comes with the project; one of each class where empty.",
+        description="Numbers of up to 8 test images whose feature maps snapshots keep, such as 3, 17, 42; photo stands "
+        "for the project's photograph of a cat; where empty, one image of each of the first eight classes.",
     )
 
     @field_validator("pinned_images", mode="before")

@@ -15,7 +15,7 @@ from core.data.augment import shifted
 from core.data.images import ImageSet
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 
-_BATCH, _BATCH_ON_GPU = 250, 1000
+_BATCH = 250
 
 Views = Literal["plain", "flip", "flip-shift"]
 #: (shift in stored pixels, mirrored): what is averaged over, known as test-time augmentation
@@ -66,7 +66,6 @@ def evaluate(
     The model's mode (training or evaluation) is put back afterwards.
     """
     device = next(model.parameters()).device
-    batch_size = _BATCH_ON_GPU if device.type == "cuda" else _BATCH
     was_training = model.training
     model.eval()
     losses = torch.zeros((), device=device, dtype=torch.float64)
@@ -74,9 +73,9 @@ def evaluate(
     said = []
     try:
         with torch.inference_mode(), torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            for start in range(0, len(images), batch_size):
-                batch = images.images[start : start + batch_size].to(device)
-                labels = images.labels[start : start + batch_size].to(device)
+            for start in range(0, len(images), _BATCH):
+                batch = images.images[start : start + _BATCH].to(device)
+                labels = images.labels[start : start + _BATCH].to(device)
                 log_probabilities = _log_probabilities(model, batch, views)
                 losses += functional.nll_loss(log_probabilities, labels, reduction="sum")
                 said.append(log_probabilities.exp())

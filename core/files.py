@@ -6,20 +6,22 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 TEMPORARY_SUFFIX = ".tmp"
-_RENAMES = 25
+_TRIES = 25
 _UMASK = os.umask(0o077)  # it can only be read by being set, for all threads: once, and to the safe side
 os.umask(_UMASK)
 #: what numpy may raise for an .npz file that is damaged, depending on where
@@ -38,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
         _make_readable(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        _rename(temporary, path)
+        patiently(lambda: temporary.replace(path))
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
@@ -50,12 +52,12 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     What is written into it has to be synced by its writer. Raises OSError, also where `path` is taken.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX, dir=path.parent))
+    # Not mkdtemp: on Windows its folders stay closed to other accounts, and to this one without elevation.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary.mkdir(parents=True)
     try:
         yield temporary
-        _make_readable(temporary, 0o777)
-        temporary.rename(path)
+        patiently(lambda: temporary.rename(path))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _sync_folder(path.parent)
@@ -69,16 +71,23 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_json_quickly(path: Path, content: Any) -> None:
-    """Like write_json, without waiting for the disk: for a heartbeat, whose loss in a power cut costs nothing."""
+    """Like write_json, without waiting for the disk: for a heartbeat, whose loss in a power cut costs nothing.
+
+    Nor does it on Windows, where a reader who has the file open is in the way.
+    """
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
-    temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-    _rename(temporary, path)
+    try:
+        temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+        temporary.replace(path)
+    except PermissionError:
+        if os.name == "posix":
+            raise
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object at `path`; None where there is none, or it isn't a JSON object."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(patiently(lambda: path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
@@ -118,24 +127,27 @@ def num_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
 
 
-def _make_readable(path: Path, mode: int = 0o666) -> None:
-    """tempfile makes what only its owner reads; give it the permissions that a plain open or mkdir would."""
-    if os.name == "posix":
-        path.chmod(mode & ~_UMASK)
-
-
-def _rename(temporary: Path, path: Path) -> None:
-    """Windows refuses while a reader has `path` open, which is over in a moment."""
-    for _ in range(_RENAMES):
+def patiently(action: Callable[[], T]) -> T:
+    """action(), again and again where Windows refuses to touch what somebody has open, which is over in a moment."""
+    for _ in range(_TRIES):
         try:
-            temporary.replace(path)
+            return action()
         except PermissionError:
             if os.name == "posix":
                 raise
             time.sleep(0.02)
-        else:
-            return
-    temporary.replace(path)
+    return action()
+
+
+def remove(path: Path) -> None:
+    """Delete the file, if it is there."""
+    patiently(lambda: path.unlink(missing_ok=True))
+
+
+def _make_readable(path: Path) -> None:
+    """tempfile makes what only its owner reads; give it the permissions that a plain open would."""
+    if os.name == "posix":
+        path.chmod(0o666 & ~_UMASK)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import sys
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # malloc.h
 
@@ -29,4 +30,6 @@ def keep_freed_memory() -> None:
 
 def _mallopt(option: int, value: int) -> bool:
     """glibc's mallopt; False where there is another C library."""
-    return platform.libc_ver()[0] == "glibc" and bool(ctypes.CDLL("libc.so.6").mallopt(option, value))
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    return bool(ctypes.CDLL("libc.so.6").mallopt(option, value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -17,6 +18,7 @@ import torch
 from core.data.images import ImageSet
 from core.data.locks import exclusive
 from core.errors import DataError, DataMissingError
+from core.files import patiently
 from core.progress import OnProgress
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ def load_cifar10(data_dir: Path, progress: OnProgress, *, download: bool = True)
     sets, archive = _read(data_dir), data_dir / CIFAR10.filename
     if sets is None and not download and not _has_md5(archive, CIFAR10.tgz_md5):
         what = f"not whole in {data_dir}" if is_here(data_dir) else "not on this computer yet"
-        raise DataMissingError(f"CIFAR-10 is {what}; the next run on it downloads it, or the dashboard on demand.")
+        raise DataMissingError(
+            f"CIFAR-10 is {what}; the next run on it downloads it, and so does a button on the dashboard."
+        )
     if sets is None:
         waiting = "Waiting for another process that fetches CIFAR-10"
         with exclusive(data_dir / f"{CIFAR10.filename}.lock", progress, waiting):
@@ -122,7 +126,7 @@ def _fetch(url: str, md5: str, archive: Path, progress: OnProgress) -> None:
             raise _DownloadError("what arrived is not the archive (its md5 sum is wrong)")
         with part.open("rb+") as file:  # Windows syncs only what may be written
             os.fsync(file.fileno())
-        part.replace(archive)
+        patiently(lambda: part.replace(archive))
     except (_DownloadError, OSError, http.client.HTTPException) as error:
         raise DataError(
             f"CIFAR-10 could not be downloaded: {_reason(error)}; fetch {url} by hand and put the file "
@@ -130,7 +134,8 @@ def _fetch(url: str, md5: str, archive: Path, progress: OnProgress) -> None:
             "which need no network."
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it must not hide what went wrong
+            part.unlink(missing_ok=True)
 
 
 def _download(url: str, part: Path, progress: OnProgress) -> None:

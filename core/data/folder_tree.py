@@ -105,7 +105,8 @@ def _images_by_class(part: Path, root: Path) -> tuple[dict[str, list[File]], int
 def _subfolders(folder: Path) -> list[Path]:
     if folder.name in ("train", "test") and not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(folders, key=lambda path: path.name)  # as paths they sort otherwise on Windows
 
 
 def _walk(folder: Path | str, prefix: str) -> Iterator[File]:

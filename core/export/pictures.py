@@ -41,7 +41,7 @@ def export_filters(checkpoint: Checkpoint, kernels: np.ndarray, path: Path) -> N
     count, _, height, width = kernels.shape
     title = f"conv1: {count} filters of {height} × {width}, in colour"
     lines = [
-        "What acts of them on stretched images, which are smooth. Each is on its own scale; grey is 0. Filter 0 is top "
+        "As far as they act: stretched images are smooth. Each is on its own scale; grey is 0. Filter 0 is top "
         "left, 12 in a row.",
         described(checkpoint),
     ]

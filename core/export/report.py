@@ -148,7 +148,7 @@ def _filters(subject: Subject) -> str:
     kernels = subject.model.conv1.weight.detach().float().cpu().numpy()
     sheet = enlarged(filter_sheet(kernels, subject.checkpoint.input_spec.image_size), _SHEET)
     caption = (
-        f"What acts of the {len(kernels)} filters of conv1, 11 × 11 pixels, on stretched images, which are smooth. "
+        f"The {len(kernels)} filters of conv1, 11 × 11 pixels, as far as they act: stretched images are smooth. "
         "Each is on its own scale; grey is 0."
     )
     return section("What the first layer looks for", picture(sheet, caption, caption, "sheet"))

@@ -21,6 +21,8 @@ def compiled(name: str, compiler: str) -> ModuleType | None:
     try:
         module = import_module(f"core.model.{name}")
         module.check()
+    except torch.OutOfMemoryError:  # says nothing about the kernels
+        raise
     except Exception as error:  # not installed, too old for another package, no C compiler, no cache, ...
         if getattr(error, "name", None) != compiler:
             warnings.warn(f"{name} is done without {compiler}, which doesn't work here: {error}", stacklevel=2)

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def save_checkpoint(
     """
     folder = writer.run.path / "checkpoints"
     folder.mkdir(exist_ok=True)
-    before = {_pointer(writer.run, which) for which in get_args(Which)}
+    before = {which: _pointer(writer.run, which) for which in get_args(Which)}
     name = f"step-{step:08}"
     manifest = read_json(folder / f"{name}.json") or {}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
@@ -104,7 +105,8 @@ def save_checkpoint(
     write_json(folder / f"{name}.json", manifest)
     for pointer in pointers:
         write_json(writer.run.path / f"{pointer}.json", {"manifest": f"{name}.json"})
-    _prune(writer.run, before)
+    now = before | dict.fromkeys(pointers, name)
+    _prune(writer.run, {*before.values(), *now.values()}, now["last"])
 
 
 def _write_missing(folder: Path, known: Files, tensors: dict[str, Tensors | None]) -> Files:
@@ -218,7 +220,9 @@ def _load_tensors(checkpoint: Checkpoint, suffix: str) -> Tensors:
     if path.stat().st_size != expected.get("size") or file_sha256(path) != expected.get("sha256"):
         raise CheckpointError(f"{file} of run {checkpoint.run.id!r} is damaged (its checksum differs); {advice}.")
     try:
-        return load_file(path)
+        tensors = load_file(path)
+        # On Windows in memory of their own: a file that is mapped can't be deleted there.
+        return tensors if os.name == "posix" else {name: tensor.clone() for name, tensor in tensors.items()}
     except SafetensorError as error:
         raise CheckpointError(f"{file} of run {checkpoint.run.id!r} can't be read ({error}); {advice}.") from error
 
@@ -232,10 +236,8 @@ def _pointer(run: Run, which: str) -> str | None:
     return name if (run.path / "checkpoints" / f"{name}.json").is_file() else None
 
 
-def _prune(run: Run, before: set[str | None]) -> None:
-    """Delete what no pointer names, nor named before this save, manifest first; training state of all but the last."""
-    last = _pointer(run, "last")
-    kept = {*before, last, _pointer(run, "best")}
+def _prune(run: Run, kept: set[str | None], last: str | None) -> None:
+    """Delete all checkpoints but those `kept`, manifest first, and the training state of all but the last."""
     folder = run.path / "checkpoints"
     for file in [*folder.glob("step-*.json"), *folder.glob("step-*.safetensors")]:
         name = file.name.partition(".")[0]

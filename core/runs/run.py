@@ -75,6 +75,13 @@ class Run:
         return isinstance((read_json(self.path / "config.json") or {}).get("packed"), dict)
 
     @property
+    def trained_on(self) -> str:
+        """Its images by name; a packed run, whose settings name those that others have instead, kept the name."""
+        packed = self._record().get("packed")
+        name = packed.get("trained_on") if isinstance(packed, dict) else None
+        return str(name or self.config.data_name)
+
+    @property
     def is_readable(self) -> bool:
         """Whether its settings can be read; a damaged run must not hide the others."""
         try:
@@ -201,7 +208,7 @@ def create_run(runs_dir: Path, config: TrainConfig, environment: dict[str, Any],
 def load_run(runs_dir: Path | str, run_id: str) -> Run:
     """The run of that name. Raises RunError where there is none."""
     path = Path(runs_dir) / check_run_id(run_id)
-    if path.is_symlink() or not (path / "config.json").is_file():
+    if not _is_run(path):
         raise RunError(f"There is no run {run_id!r} in {runs_dir}.")
     return Run(path)
 
@@ -211,13 +218,16 @@ def list_runs(runs_dir: Path | str) -> list[Run]:
     root = Path(runs_dir)
     if not root.is_dir():
         return []
-    found = [
-        Run(path)
-        for path in root.iterdir()
-        if RUN_ID.fullmatch(path.name) and not path.is_symlink() and (path / "config.json").is_file()
-    ]
+    found = [Run(path) for path in root.iterdir() if RUN_ID.fullmatch(path.name) and _is_run(path)]
 
     def rank(run: Run) -> tuple[bool, float]:  # a packed run's files are as new as the checkout that brought them
         return not run.is_packed, (run.path / "config.json").stat().st_mtime
 
     return sorted(found, key=rank, reverse=True)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return not path.is_symlink() and (path / "config.json").is_file()
+    except OSError:  # a folder that is closed to this user
+        return False

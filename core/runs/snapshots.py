@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import RunError
-from core.files import load_arrays, save_arrays
+from core.files import load_arrays, remove, save_arrays
 from core.runs.run import Run
 
 MAX_PINNED = 8
@@ -65,7 +65,7 @@ class Snapshot:
 
 
 def is_kept(epoch: int, num_epochs: int) -> bool:
-    """Whether a snapshot is kept of `epoch`: of the first ten and the last, and of as many between as make some 40."""
+    """Whether a snapshot is kept of `epoch`: of the first ten and the last, and of as many between as make 26 to 41."""
     every = math.ceil(max(num_epochs - _FIRST, 1) / (_MOST - _FIRST))
     return epoch <= _FIRST or epoch == num_epochs or epoch % every == 0
 
@@ -103,7 +103,7 @@ def forget_snapshots_after(run: Run, epoch: int) -> None:
     """Remove those of later epochs: a resumed attempt repeats these, and another one's must not pass for its own."""
     for later in snapshot_epochs(run):
         if later > epoch:
-            snapshot_file(run, later).unlink(missing_ok=True)
+            remove(snapshot_file(run, later))
 
 
 def read_pinned(run: Run) -> Pinned:

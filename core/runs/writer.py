@@ -13,7 +13,7 @@ from typing import Any
 from filelock import Timeout
 
 from core.errors import RunLockedError
-from core.files import remove_leftovers, write_json, write_json_quickly
+from core.files import remove, remove_leftovers, write_json, write_json_quickly
 from core.runs.metrics import encode, segment_paths
 from core.runs.progress import Progress
 from core.runs.run import Run, RunState
@@ -44,7 +44,7 @@ class RunWriter:
         write_json(run.path / "writer.json", {"pid": os.getpid(), "host": platform.node(), "since": now})
         remove_leftovers(run.path)
         for name in ("end.json", "control.json"):
-            (run.path / name).unlink(missing_ok=True)
+            remove(run.path / name)
         self.attempt = len(segment_paths(run.path)) + 1
         flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         self._metrics = os.open(run.path / f"metrics-{self.attempt:04}.jsonl", flags, 0o666)

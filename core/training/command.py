@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
     given = {name: None if value == "all" else value for name, value in given.items()}
     if distributed.is_launched():
-        distributed.join()
+        distributed.join(on_cpu=given.get("device") == "cpu")
     if not distributed.current().is_first:
         _leave_signals_to_the_first()
         jobs.assist(options.runs_dir, data_dir=data_dir())

@@ -15,7 +15,15 @@ from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.runs.snapshots import is_kept
-from core.training.device import describe, out_of_memory, pick_device, pick_precision, pick_threads, release_memory
+from core.training.device import (
+    describe,
+    device_lock,
+    out_of_memory,
+    pick_device,
+    pick_precision,
+    pick_threads,
+    release_memory,
+)
 from core.training.progressive import cost_left
 from core.training.state import fresh
 from core.training.step import training_step
@@ -41,7 +49,7 @@ class Speed:
 class Cost:
     """Of a whole run on ten classes, validation and test included.
 
-    seconds is an estimate, None where the pace isn't known; the bytes are about right.
+    seconds is an estimate, None where the pace isn't known; the bytes are about right, on disk the most at any time.
     """
 
     parameters: int
@@ -67,9 +75,10 @@ def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
     return None
 
 
-def measure_speed(config: TrainConfig) -> Speed:
+def measure_speed(config: TrainConfig) -> Speed | None:
     """Time a few real training steps of `config` on random images; a few seconds on an idle CPU.
 
+    None while this process trains. A training that begins meanwhile waits for the end of it.
     Raises ConfigError where the device isn't there, or a step doesn't fit into its memory.
     """
     config = config.model_copy(update={"progressive": False})
@@ -78,14 +87,17 @@ def measure_speed(config: TrainConfig) -> Speed:
     pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
     before = torch.get_num_threads()
-    torch.set_num_threads(pick_threads(config))
+    if not device_lock.acquire(blocking=False):
+        return None
     try:
+        torch.set_num_threads(pick_threads(config))
         return Speed(*describe(config, device), batch / _fastest_step(config, images, device))
     except torch.OutOfMemoryError as error:
         raise out_of_memory(config) from error
     finally:
         torch.set_num_threads(before)
         release_memory()
+        device_lock.release()
 
 
 def _fastest_step(config: TrainConfig, images: ImageSet, device: torch.device) -> float:
@@ -115,7 +127,13 @@ def estimate(config: TrainConfig, speed: Speed | None, counts: dict[str, int]) -
     return Cost(
         parameters=parameters,
         memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
-        # best, last and replaced weights, two moments, and the weights themselves where those are an average
-        disk_bytes=parameters * 4 * (5 + bool(config.average_decay)) + config.snapshots * kept * _SNAPSHOT_BYTES,
+        disk_bytes=parameters * 4 * _tensors_on_disk(config) + config.snapshots * kept * _SNAPSHOT_BYTES,
         seconds=images / speed.images_per_second if speed else None,
     )
+
+
+def _tensors_on_disk(config: TrainConfig) -> int:
+    """Per weight, while a save is under way: the weights of the best, the last, the one before and the new checkpoint;
+    of the last and the new the two moments, and the weights themselves where those are an average.
+    """
+    return 4 + 2 * (2 + bool(config.average_decay))

@@ -15,7 +15,7 @@ from core.config import TrainConfig
 from core.errors import ConfigError
 from core.memory import keep_freed_memory
 
-capture_lock = threading.Lock()  # while a CUDA graph is captured no other thread may free GPU memory, or capture one
+device_lock = threading.Lock()  # one training, or the timing of one, at a time: two would record each other on a GPU
 _WORKER_NICENESS = 10
 _ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes what later threads begin with
 
@@ -109,10 +109,9 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
 
 
 def release_memory() -> None:
-    """Give the GPU memory of a training that has ended back to other programs."""
+    """Give the GPU memory of a training that has ended back to other programs; by the holder of device_lock."""
     if torch.cuda.is_available():
-        with capture_lock:
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
 
 
 def _lower_priority() -> None:
@@ -124,7 +123,7 @@ def _lower_priority() -> None:
 
 
 def memory_in_use(device: torch.device) -> int:
-    """Bytes: the peak on a GPU, the resident memory of this process on a CPU."""
+    """Bytes: the peak on a GPU, recorded steps included, the resident memory of this process on a CPU."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return torch.cuda.max_memory_reserved(device)
     return int(psutil.Process().memory_info().rss)

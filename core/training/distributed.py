@@ -1,6 +1,6 @@
 """Several processes that train one network together, each on its share of every batch.
 
-    torchrun --nproc-per-node=4 -m core train --preset standard
+    torchrun --nproc-per-node=4 -m core train --preset standard --data-source cifar10
 
 The first process (rank 0) writes the run folder, where any dashboard shows it; the others only compute. batch_size is
 that of all together. Alone, everything here does nothing.
@@ -86,12 +86,15 @@ def is_launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
-def join() -> None:
-    """Meet the other processes: gloo between CPUs, NCCL between GPUs. leave() afterwards."""
+def join(*, on_cpu: bool = False) -> None:
+    """Meet the other processes: gloo between CPUs, NCCL between GPUs. leave() afterwards.
+
+    on_cpu: they will train on CPUs, whether there are GPUs or not.
+    """
     global _store
     from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and not on_cpu:
         local_rank, num_gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
         if local_rank >= num_gpus:
             raise ConfigError(

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import torch
 
-from core.training.device import capture_lock
-
 _WARM_UP_STEPS = 3  # libraries and the optimiser allocate in their first steps, which a capture must not see
 
 
@@ -72,15 +70,24 @@ class StepGraphs:
     ) -> None:
         """Record a step; nothing is computed. thread_local: pages may use the GPU meanwhile."""
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._generator)
+        if torch.__version__ < "2.14":  # since then a capture finds its generators itself
+            graph.register_generator_state(self._generator)
         images, labels = images.clone(), labels.clone()
         stream = torch.cuda.current_stream()
         try:
-            with capture_lock, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 result = compute(images, labels)
         except RuntimeError as error:
             self._refused = True
-            torch.cuda.set_stream(stream)  # a capture that fails at its end doesn't come back by itself
-            warnings.warn(f"The step can't be recorded as a CUDA graph ({error}); it runs without.", stacklevel=2)
+            self._recover(stream)
+            cause = error.__context__ or error  # at its end a spoilt capture raises once more, and says less
+            warnings.warn(f"The step can't be recorded as a CUDA graph ({cause}); it runs without.", stacklevel=2)
             return
         self._captured[kind] = _Captured(graph, images, labels, result)
+
+    def _recover(self, stream: torch.cuda.Stream) -> None:
+        """After a capture that failed at its end, before torch 2.14: neither the stream nor the generator came back."""
+        torch.cuda.set_stream(stream)
+        seed = self._generator.initial_seed()
+        self._generator.graphsafe_set_state(torch.Generator(self._generator.device))
+        self._generator.manual_seed(seed)

@@ -18,12 +18,12 @@ from core.config import TrainConfig
 from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
-from core.training.device import describe, out_of_memory, pick_device, release_memory
+from core.training.device import describe, device_lock, out_of_memory, pick_device, release_memory
 from core.training.distributed import SilentWriter, current, report_failure, reported_failure
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, *((112,) if os.name == "nt" else ()))  # so says safetensors on Windows
 _TIDY_SECONDS = 10.0  # from a run's last word to the end of its thread; an instant, but for a disk that is slow to sync
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
@@ -117,9 +117,10 @@ def _launch(run: Run, data_dir: Path) -> None:
 
 
 def _work(writer: RunWriter, data_dir: Path) -> None:
-    with writer:
-        writer.end(*_outcome(writer, data_dir))
-    release_memory()
+    with device_lock:
+        with writer:
+            writer.end(*_outcome(writer, data_dir))
+        release_memory()
 
 
 def _outcome(writer: RunWriter, data_dir: Path) -> tuple[RunState, str]:

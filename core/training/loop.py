@@ -84,7 +84,7 @@ def train_one_epoch(
     order = order.to(labels.device)
     state.model.train()
     pending: list[PendingStep] = []
-    flushed = time.monotonic()
+    flushed = time.perf_counter()
     for start in range((state.step % state.steps_per_epoch) * config.batch_size, len(order), config.batch_size):
         if state.peers.broadcast_flag(writer.stop_requested()):
             _log_steps(writer, config, state, pending, flushed)
@@ -97,12 +97,12 @@ def train_one_epoch(
             state.average.update(state.step)
         pending.append((state.step, rate, result))
         at_end = start + config.batch_size >= len(order)
-        if at_end or state.device.type == "cpu" or time.monotonic() - flushed > _LOG_SECONDS:
+        if at_end or state.device.type == "cpu" or time.perf_counter() - flushed > _LOG_SECONDS:
             _log_steps(writer, config, state, pending, flushed)
-            pending, flushed = [], time.monotonic()
+            pending, flushed = [], time.perf_counter()
             if not at_end and flushed - state.saved > config.checkpoint_seconds:
                 save(writer, state)
-                flushed = time.monotonic()
+                flushed = time.perf_counter()
 
 
 def _log_steps(
@@ -117,7 +117,7 @@ def _log_steps(
     results = torch.stack([result for *_, result in pending]).tolist()  # waits for the device
     cost = sum(step_cost(config, step - 1, state.num_steps) for step, *_ in pending)
     images = sum(count for *_, count in results)
-    state.recent.append(TimedSteps(len(pending), cost, images, time.monotonic() - since))
+    state.recent.append(TimedSteps(len(pending), cost, images, time.perf_counter() - since))
     seconds, epoch = state.seconds, (pending[0][0] - 1) // state.steps_per_epoch + 1
     images_per_second = state.images_per_second
     for (step, rate, _), (loss_sum, correct, count) in zip(pending, results, strict=True):
@@ -158,9 +158,9 @@ def _finish_epoch(
 ) -> None:
     """Validate, record the epoch, take a snapshot, and save where it is time."""
     require_finite(state)
-    began = time.monotonic()
+    began = time.perf_counter()
     result = _evaluate(writer, state, state.judged, val, "validating")
-    state.validation_seconds = time.monotonic() - began
+    state.validation_seconds = time.perf_counter() - began
     if not math.isfinite(result.loss):
         raise diverged(state.step)
     loss, correct, count = state.sums.tolist()
@@ -177,7 +177,7 @@ def _finish_epoch(
     if is_kept(state.epoch, config.num_epochs):
         take_snapshot(writer, state, pinned, result)
     is_due = state.epoch % config.checkpoint_epochs == 0 or state.epoch == config.num_epochs
-    if not state.peers.broadcast(is_due or time.monotonic() - state.saved > config.checkpoint_seconds):
+    if not state.peers.broadcast(is_due or time.perf_counter() - state.saved > config.checkpoint_seconds):
         return
     pointers: tuple[Which, ...] = ("last",)
     if result.accuracy > state.best_accuracy:

@@ -65,8 +65,8 @@ class TrainingState:
     step: int = 0
     best_accuracy: float = -1.0
     seconds_before: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    saved: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.perf_counter)
+    saved: float = field(default_factory=time.perf_counter)
     recent: deque[TimedSteps] = field(default_factory=lambda: deque(maxlen=_RECENT))
     validation_seconds: float = 0.0
     average: WeightAverage | None = None
@@ -85,7 +85,7 @@ class TrainingState:
 
     @property
     def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.started
+        return self.seconds_before + time.perf_counter() - self.started
 
     @property
     def epoch(self) -> int:
@@ -195,7 +195,7 @@ def save(
             epoch_sums=state.sums.tolist(),
             pointers=pointers,
         )
-    state.saved = time.monotonic()
+    state.saved = time.perf_counter()
 
 
 def require_finite(state: TrainingState) -> None:

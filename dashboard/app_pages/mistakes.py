@@ -31,7 +31,7 @@ def pick_view() -> tuple[str, str]:
         links.check_link(state.SET, sets, "set of images")
         name = st.segmented_control(
             "Images", sets, default=TEST, required=True, key=state.SET, bind="query-params", disabled=view == _EPOCHS,
-            on_change=state.first_page, help="Learnt and forgotten: only the validation images are judged meanwhile.",
+            on_change=state.first_page, help="Learnt and forgotten: only validation images are judged each epoch.",
         )  # fmt: skip
     return view, VALIDATION if view == _EPOCHS else name
 

@@ -1,4 +1,4 @@
-"""Switch channels off and change the picture: the probabilities and the accuracy on a sample move along."""
+"""Switch channels off and change the picture: the probabilities move along, and the accuracy can be measured."""
 
 import numpy as np
 import streamlit as st
@@ -76,7 +76,7 @@ def show_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...])
         return
     pressed = st.button(
         f"Measure the accuracy on {count} test images", icon=":material/speed:", key="measure",
-        help=f"Unchanged. Chance alone moves such an accuracy by up to about {98 / count**0.5:.0f} points.",
+        help=f"Images as they are. Chance alone moves such an accuracy by up to about {98 / count**0.5:.0f} points.",
     )  # fmt: skip
     try:
         if pressed:

@@ -21,7 +21,7 @@ _CARDS: dict[Kind, tuple[str, str]] = {
     "report": (
         "Report",
         "One HTML file that opens anywhere, offline: settings, curves, confusion matrix, filters, feature maps of the "
-        "picture, the worst mistakes. About 5 MB, in some seconds.",
+        "picture, the worst mistakes. About 6 MB, in some seconds.",
     ),
     "png": ("Picture", "The mosaic as PNG with a caption, for a slide or an exercise."),
     "npz": ("Raw activations", "The numbers behind the mosaic, float32, for NumPy; to the bit what the pages show."),

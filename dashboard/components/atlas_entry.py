@@ -92,8 +92,8 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
         return
     if surveys.keeps_others(checkpoint, ATLAS_FILE):
         st.caption(
-            "The channel atlas that is kept with this checkpoint is of other copies of the test images than those on "
-            "this computer."
+            "The channel atlas kept with this checkpoint is of another copy of the test images than the one on this "
+            "computer. Compute it to replace that one."
         )
     pressed = st.button("Compute the channel atlas", icon=":material/menu_book:", key="compute_atlas", type="primary")
     st.caption(

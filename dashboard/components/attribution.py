@@ -29,7 +29,7 @@ _WORDS: dict[Method, _Words] = {
     "saliency": _Words(
         "Saliency",
         "Yellow where a small change of the pixel would move the score most, up or down.",
-        "It is noisy, and says where the score is touchy, not what it was made of.",
+        "It is noisy, and shows where the score is sensitive, not what it is based on.",
     ),
     "integrated-gradients": _Words(
         "Integrated gradients",
@@ -39,7 +39,7 @@ _WORDS: dict[Method, _Words] = {
     "occlusion": _Words(
         "Occlusion",
         f"Red where a grey square of {SQUARE} × {SQUARE} pixels costs the score, blue where it helps.",
-        "Evidence that is there twice hides: to cover one of two costs little. And the square is itself a new shape.",
+        "Where the evidence is there twice, covering one changes little. And the grey square is itself a new shape.",
     ),
 }
 
@@ -53,7 +53,7 @@ def show_attribution(
     if on_button and not cache.has_attribution(checkpoint, image, method, target):
         with place.container():
             asked = st.button(f"Compute {words.title.lower()}", icon=":material/play_arrow:", key=f"compute_{method}")
-            st.caption("225 forward passes, about 5 seconds on two processor cores.")
+            st.caption("225 forward passes, some seconds on two processor cores.")
         if not asked:
             _explain(words)
             return

@@ -33,7 +33,7 @@ def pick_channel_and_pin(maps: FeatureMaps) -> int:
         for key, limit in limits.items():
             st.number_input(
                 key.capitalize(), 0, limit - 1, None, key=key, bind="query-params", step=1, width=130,
-                placeholder="auto", help="Of the pixel pinned in the map; empty for the strongest one.",
+                placeholder="auto", help="Of the unit that you clicked in the map; empty: of the strongest one.",
             )  # fmt: skip
     return channel
 
@@ -101,7 +101,7 @@ def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:
     if inputs == 3:
         stored = checkpoint.input_spec.image_size
         kernel = acting(kernel, stored)
-        about = f"What acts of its filter, {height} × {width}, on images stored at {stored} pixels"
+        about = f"Its filter, {height} × {width}, as far as it acts on images stored at {stored} pixels"
     else:
         about = (
             f"Its filter: a {height} × {width} kernel for each of {inputs} input channels. Red adds, blue takes away"

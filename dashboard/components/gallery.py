@@ -72,7 +72,8 @@ def gallery(
     pictures = _pictures(judged.images, positions)
     if correct is not None:
         st.caption(
-            "The strip under each image: a field a kept epoch, green where it was correct, orange where it was not."
+            "The strip under each image has a field for each kept epoch: green where the answer was right, orange "
+            "where it was wrong."
         )
         pictures = _with_strips(pictures, correct)
     with st.container(height=_HEIGHT):

@@ -102,8 +102,8 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
 def _unjudged(checkpoint: Checkpoint, count: int) -> str:
     if surveys.keeps_others(checkpoint, OUTCOMES_FILE):
         return (
-            f"What is kept with this checkpoint was said of other copies of the test images than the {count:,} on this "
-            "computer: let it judge these."
+            f"The answers kept with this checkpoint are to another copy of the test images than the {count:,} on this "
+            "computer. Judge these to replace them."
         )
     return f"This checkpoint has not judged the {count:,} test images yet."
 
@@ -112,8 +112,8 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
     history = surveys.history(checkpoint.run, checkpoint.class_names)
     if history is None:
         st.info(
-            "No epoch of this run left a snapshot of what it said of the validation images. Runs that are started now "
-            "leave them; until then, look at the test images.",
+            "This run kept no snapshots, so what it said of the validation images is not known. A new run keeps them; "
+            "of this one, look at the test images.",
             icon=":material/history:",
         )
         return None

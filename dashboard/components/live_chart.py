@@ -6,10 +6,8 @@ stays, so zoom, legend toggles and picture export survive each tick.
 
 import base64
 import math
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +17,8 @@ from typing import Any
 import numpy as np
 import plotly
 import streamlit as st
+
+from core.files import replacing
 
 MAX_POINTS = 1500
 MIN_POINTS = 5
@@ -109,15 +109,8 @@ def ensure_plotly_js() -> Path:
     if target.exists() and target.stat().st_size == _PLOTLY_JS.stat().st_size:
         return target
     STATIC_DIR.mkdir(exist_ok=True)
-    # A browser, or a second server starting now, must never meet half a script.
-    handle, name = tempfile.mkstemp(dir=STATIC_DIR, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as copy, _PLOTLY_JS.open("rb") as source:
-            shutil.copyfileobj(source, copy)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with replacing(target) as temporary:  # a browser, or a second server starting now, must never meet half a script
+        shutil.copyfile(_PLOTLY_JS, temporary)
     return target
 
 

@@ -47,7 +47,10 @@ def filters_panel(snapshot: Snapshot, image_size: int) -> None:
     """What acts of conv1's kernels, in colour."""
     sheet = filter_sheet(snapshot.filters, image_size)
     large = sheet.resize((sheet.width * _FILTER_PIXELS, sheet.height * _FILTER_PIXELS), Image.Resampling.NEAREST)
-    st.caption(f"What acts of the {len(snapshot.filters)} filters of conv1, each on a scale of its own.", help=_ACTING)
+    st.caption(
+        f"The {len(snapshot.filters)} filters of conv1 as far as they act, each on its own scale.",
+        help=_ACTING,
+    )
     st.image(large, alt=f"The filters of conv1 after epoch {snapshot.epoch}")
 
 

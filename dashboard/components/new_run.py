@@ -148,7 +148,9 @@ def _widget(name: str, default: Any, key: str) -> Any:
     if annotation is bool:
         return st.toggle(label, default, key=key, help=text)
     if get_origin(annotation) is tuple:
-        return st.text_input(label, ", ".join(map(str, default)), key=key, help=text, placeholder="one of each class")
+        return st.text_input(
+            label, ", ".join(map(str, default)), key=key, help=text, placeholder="one a class, up to eight"
+        )
     low, high = field_limits(name)
     if annotation is float:
         return st.number_input(label, low, high, float(default), format="%g", step=None, key=key, help=text)

@@ -207,7 +207,7 @@ def test_dead_channels_and_duplicates_are_flagged_and_filtered(with_atlas, said)
 
 def test_a_filter_of_the_first_layer_is_shown_in_colour(maps):
     captions = [caption for image in maps(layer="conv1").image for caption in image.captions]
-    assert any(caption.startswith("What acts of its filter, 11 × 11, on images stored at ") for caption in captions)
+    assert any(caption.startswith("Its filter, 11 × 11, as far as it acts on images ") for caption in captions)
 
 
 def test_the_colour_scale_can_be_shared(maps, said):

@@ -30,7 +30,7 @@ def test_the_first_visit_shows_the_form_and_below_it_the_shipped_run(open_page, 
     assert "the first run takes about a minute" in said(at)
     assert not at.button(key="start").disabled, "the form is open"
     assert "A trained network to start with" in said(at)
-    assert "trained on CIFAR-10, then packed to travel." in said(at)
+    assert "trained on synthetic shapes, for which CIFAR-10 stands here, then packed to travel." in said(at)
     assert "`runs/shipped/README.md`" in said(at)
     (card,) = (metric for metric in at.metric if metric.label == "Test accuracy")
     assert card.help == "Best checkpoint before packing, on 6 images that training never saw."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -404,6 +405,16 @@ def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
     assert (missing.returncode, missing.stdout) == (2, "")
     assert missing.stderr == "There is no run 'nobody' in checkpoints.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_letter_that_the_terminal_lacks_ends_no_command(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_dir.mkdir()
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main(["runs", "--runs-dir", str(runs_dir)]) == 0
+    print("3 × 3")
+    terminal.flush()
+    assert terminal.buffer.getvalue().endswith(rb"3 \xd7 3" + b"\n")  # type: ignore[attr-defined]
 
 
 def test_ctrl_c_ends_any_command_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

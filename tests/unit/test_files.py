@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from core.files import load_arrays, new_folder, remove_leftovers, save_arrays
+from core import files
+from core.files import load_arrays, new_folder, patiently, remove_leftovers, save_arrays, write_json_quickly
 
 ARRAYS = {"numbers": np.arange(300, dtype=np.int16), "names": np.array(["cat", "dog"]), "one": np.array(7)}
 
@@ -81,3 +83,39 @@ def test_leftovers_of_viewers_are_left_to_them(tmp_path: Path) -> None:
     remove_leftovers(tmp_path)
     left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["derived/x/.atlas.npz.2.tmp", "kept.json"]
+
+
+@pytest.mark.parametrize(("system", "asked"), [("nt", 3), ("posix", 1)])
+def test_a_file_that_windows_refuses_for_a_moment_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, system: str, asked: int
+) -> None:
+    monkeypatch.setattr(files, "os", SimpleNamespace(name=system))
+    calls = []
+
+    def busy_twice() -> str:
+        calls.append(0)
+        if len(calls) < 3:
+            raise PermissionError("in use")
+        return "done"
+
+    try:
+        assert patiently(busy_twice) == "done"
+    except PermissionError:
+        assert system == "posix"
+    assert len(calls) == asked
+
+
+@pytest.mark.parametrize("system", ["nt", "posix"])
+def test_a_heartbeat_that_windows_refuses_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("in use")
+
+    monkeypatch.setattr(files, "os", SimpleNamespace(name=system))
+    monkeypatch.setattr(Path, "replace", refuse)
+    if system == "nt":
+        write_json_quickly(tmp_path / "progress.json", {})
+    else:
+        with pytest.raises(PermissionError):
+            write_json_quickly(tmp_path / "progress.json", {})

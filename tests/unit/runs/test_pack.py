@@ -279,7 +279,9 @@ def test_refitted_weights_travel_instead_and_it_is_said(finished: Run, tmp_path:
     packed = pack(finished, tmp_path / "out", rank=1, refit=refit)
     found = load_file(packed.path / "checkpoints" / f"{find_checkpoint(packed, 'best').name}.safetensors")
     assert found["fc6.bias"].tolist() == [0, 1, 2, 3, 4]
-    assert read(packed.path / "config.json")["packed"] == {"run_id": "done", "rank": 1, "refit": True}
+    assert read(packed.path / "config.json")["packed"] == {
+        "run_id": "done", "trained_on": "synthetic shapes", "rank": 1, "refit": True,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("rank", [0, -1, 2049])

@@ -201,6 +201,22 @@ def test_list_holds_runs_alone_the_newest_first(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "nowhere") == []
 
 
+def test_a_folder_that_is_closed_to_this_user_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mine", "theirs"):
+        create_run(tmp_path, make_config(), {}, name)
+    is_file = Path.is_file
+
+    def guarded(path: Path) -> bool:
+        if path.parent.name == "theirs":
+            raise PermissionError
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", guarded)
+    assert [run.id for run in list_runs(tmp_path)] == ["mine"]
+    with pytest.raises(RunError, match="There is no run 'theirs'"):
+        load_run(tmp_path, "theirs")
+
+
 def test_a_link_is_no_run(tmp_path: Path) -> None:
     create_run(tmp_path / "elsewhere", make_config(), {}, "secret")
     (tmp_path / "runs").mkdir()

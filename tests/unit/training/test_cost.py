@@ -12,7 +12,7 @@ from core.errors import ConfigError
 from core.runs.run import Run, create_run
 from core.runs.writer import RunWriter
 from core.training.cost import Speed, estimate, known_speed, measure_speed
-from core.training.device import device_name
+from core.training.device import device_lock, device_name
 
 CPU = torch.device("cpu")
 SPEED = Speed("CPU", "float32", 100.0)
@@ -49,7 +49,7 @@ def test_parameters_memory_and_disk_are_of_the_right_order() -> None:
     cost, without = (estimate(config.model_copy(update={"snapshots": kept}), SPEED, COUNTS) for kept in (True, False))
     assert cost.parameters == 58_322_314
     assert 58_322_314 * 16 < cost.memory_bytes < 4e9
-    assert without.disk_bytes == 58_322_314 * 20  # three times the weights, two moments
+    assert without.disk_bytes == 58_322_314 * 32  # while saving: four times the weights, twice two moments
     assert cost.disk_bytes - without.disk_bytes == 5_400_000 * config.num_epochs
 
 
@@ -102,6 +102,7 @@ def test_a_measurement_computes_with_as_many_threads_as_the_run_will(monkeypatch
 
     monkeypatch.setattr("core.training.cost.training_step", step)
     speed = measure_speed(make_config(device="cpu", precision="float32", num_threads=before + 1))
+    assert speed is not None
     assert speed.device == f"CPU, {before + 1} threads"
     assert set(seen) == {before + 1}
     assert torch.get_num_threads() == before
@@ -116,8 +117,14 @@ def test_a_damaged_run_does_not_hide_the_pace_of_the_others(tmp_path: Path) -> N
 
 def test_a_measurement_trains_for_real_and_says_on_what() -> None:
     speed = measure_speed(make_config(device="cpu", precision="float32"))
+    assert speed is not None
     assert (speed.device, speed.precision) == (device_name(CPU), "float32")
     assert 1 < speed.images_per_second < 10_000
+
+
+def test_nothing_is_timed_beside_a_training() -> None:
+    with device_lock:
+        assert measure_speed(make_config(device="cpu", precision="float32")) is None
 
 
 def test_a_step_that_does_not_fit_into_the_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from core.errors import ConfigError, CoreError, DataError, RunError, RunLockedEr
 from core.runs.run import Run, RunState, create_run, list_runs
 from core.runs.writer import RunWriter
 from core.training import jobs
+from core.training.device import device_lock
 
 CONFIG = make_config(device="cpu", precision="float32")
 
@@ -48,6 +49,24 @@ def test_a_second_start_is_refused_naming_the_first(start: Callable[..., Run], r
     assert jobs.active() is None
     assert run.state is RunState.STOPPED
     assert start("second").state is RunState.RUNNING
+
+
+def test_a_training_begins_when_the_timing_of_this_machine_has_ended(
+    start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = threading.Event()
+
+    def trained(*_: object) -> RunState:
+        began.set()
+        return RunState.FINISHED
+
+    with device_lock:
+        run = start()
+        monkeypatch.setattr(jobs, "train", trained)
+        assert not began.wait(0.2)
+        assert run.state is RunState.RUNNING
+    assert jobs.wait(10)
+    assert run.state is RunState.FINISHED
 
 
 @pytest.mark.parametrize("attempt", range(5))
