@@ -43,11 +43,10 @@ class TrainConfig(BaseModel):
         "data/).",
     )
     train_limit: Annotated[int, Ge(2)] | None = Field(
-        None, description="Train on this many images, balanced over the classes; empty (in a terminal: all) takes all."
+        None, description="Train on this many images, balanced over the classes; empty (or the word all) takes all."
     )
     val_limit: Annotated[int, Ge(2)] | None = Field(
-        None,
-        description="Validate on this many images, balanced over the classes; empty (in a terminal: all) takes all.",
+        None, description="Validate on this many images, balanced over classes; empty (or the word all) takes all."
     )
     val_fraction: Annotated[float, Gt(0), Lt(0.9)] = Field(
         0.1, description="Share of the training images set aside for validation (0.1 = 5,000 of CIFAR-10's 50,000)."

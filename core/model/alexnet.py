@@ -149,9 +149,19 @@ class AlexNet(nn.Module):
         """The same, waiting less for the memory: bias, ReLU and LRN at once, nothing between them kept."""
         x = stretched_conv(x, self.conv1, size, biased=False)
         x = self.pool1(self.lrn1(x, self.conv1.bias))
-        x = functional.conv2d(x, self.conv2.weight, padding=self.conv2.padding)
-        x = self.pool2(self.lrn2(x, self.conv2.bias))
+        x = self.pool2(self.lrn2(self._unbiased_conv2(x), self.conv2.bias))
         return self._from(self.conv3, x)
+
+    def _unbiased_conv2(self, x: torch.Tensor) -> torch.Tensor:
+        """Where a CPU has AVX2 alone, in a layout of oneDNN's own: a tenth of a step is saved by that.
+
+        oneDNN chooses it where nothing comes in channels_last layout.
+        """
+        weight, padding = self.conv2.weight, self.conv2.padding
+        if x.device.type == "cuda" or x.dtype != torch.float32 or torch.backends.cpu.get_cpu_capability() != "AVX2":
+            return functional.conv2d(x, weight, padding=padding)
+        y = functional.conv2d(x.contiguous(), weight.contiguous(), padding=padding)
+        return y.contiguous(memory_format=torch.channels_last)
 
     def _from(self, first: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """Through the layer `first` and all that follow it."""

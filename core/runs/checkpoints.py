@@ -84,7 +84,7 @@ def save_checkpoint(
     """
     folder = writer.run.path / "checkpoints"
     folder.mkdir(exist_ok=True)
-    before = {which: _pointer(writer.run, which) for which in get_args(Which)}
+    before: dict[str, str | None] = {which: _pointer(writer.run, which) for which in get_args(Which)}
     name = f"step-{step:08}"
     manifest = read_json(folder / f"{name}.json") or {}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
@@ -105,8 +105,7 @@ def save_checkpoint(
     write_json(folder / f"{name}.json", manifest)
     for pointer in pointers:
         write_json(writer.run.path / f"{pointer}.json", {"manifest": f"{name}.json"})
-    now = before | dict.fromkeys(pointers, name)
-    _prune(writer.run, {*before.values(), *now.values()}, now["last"])
+    _prune(writer.run, before, before | dict.fromkeys(pointers, name))
 
 
 def _write_missing(folder: Path, known: Files, tensors: dict[str, Tensors | None]) -> Files:
@@ -236,8 +235,9 @@ def _pointer(run: Run, which: str) -> str | None:
     return name if (run.path / "checkpoints" / f"{name}.json").is_file() else None
 
 
-def _prune(run: Run, kept: set[str | None], last: str | None) -> None:
-    """Delete all checkpoints but those `kept`, manifest first, and the training state of all but the last."""
+def _prune(run: Run, before: dict[str, str | None], now: dict[str, str | None]) -> None:
+    """Delete what no pointer names, nor named before, manifest first, and the training state of all but the last."""
+    kept, last = {*before.values(), *now.values()}, now["last"]
     folder = run.path / "checkpoints"
     for file in [*folder.glob("step-*.json"), *folder.glob("step-*.safetensors")]:
         name = file.name.partition(".")[0]

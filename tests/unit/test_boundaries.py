@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED_BELOW = {  # imports point one way: what each package of core may use
     "model": {"data", "model", "errors"},
-    "data": {"data", "config", "errors", "progress"},
+    "data": {"data", "config", "errors", "files", "progress"},
     "runs": {"runs", "model", "config", "errors", "files"},
     "inspection": {"inspection", "model", "data", "prediction", "errors", "files", "progress"},
     "export": {  # all but training and bench

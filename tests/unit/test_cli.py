@@ -408,7 +408,6 @@ def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
 
 
 def test_a_letter_that_the_terminal_lacks_ends_no_command(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs_dir.mkdir()
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", terminal)
     assert main(["runs", "--runs-dir", str(runs_dir)]) == 0
