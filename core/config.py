@@ -21,7 +21,7 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 PRESET_HELP: dict[Preset, str] = {
     "smoke": "A first look: 1,000 images, 4 epochs, about a minute on two CPU cores.",
     "laptop": "A few CPU cores: all images, 8 epochs, about an hour on two cores with bfloat16.",
-    "standard": "One GPU: all images, 200 epochs, with CutMix and averaged weights; minutes on a recent GPU.",
+    "standard": "One GPU: all images, 200 epochs, with CutMix and averaged weights.",
     "seed-2021": "The settings of the 2021 original: Adam 1e-4, batch 100, 40 epochs, no augmentation.",
 }
 
@@ -115,7 +115,7 @@ class TrainConfig(BaseModel):
 
     snapshots: bool = Field(
         True,
-        description="After each epoch (of more than 40, after 26 to 41 of them) keep filters, predictions and the maps "
+        description="After each epoch (a run of more than 40 keeps 26 to 41) keep filters, predictions and the maps "
         "of the pinned images, about 5 MB, for the time machine.",
     )
     pinned_images: Annotated[tuple[Annotated[int, Ge(0)] | Literal["photo"], ...], Len(0, 8)] = Field(

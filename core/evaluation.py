@@ -15,7 +15,7 @@ from core.data.augment import shifted
 from core.data.images import ImageSet
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 
-_BATCH = 250
+_BATCH = 250  # at 1,000 conv1 alone would want 2 GB of a GPU, more than a small training
 
 Views = Literal["plain", "flip", "flip-shift"]
 #: (shift in stored pixels, mirrored): what is averaged over, known as test-time augmentation

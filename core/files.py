@@ -73,12 +73,12 @@ def write_json(path: Path, content: Any) -> None:
 def write_json_quickly(path: Path, content: Any) -> None:
     """Like write_json, without waiting for the disk: for a heartbeat, whose loss in a power cut costs nothing.
 
-    Nor does it on Windows, where a reader who has the file open is in the way.
+    On Windows it is left out where somebody keeps the file open.
     """
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     try:
         temporary.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-        temporary.replace(path)
+        patiently(lambda: temporary.replace(path))
     except PermissionError:
         if os.name == "posix":
             raise
@@ -119,7 +119,7 @@ def remove_leftovers(folder: Path) -> None:
     """
     for path in folder.rglob(f".*{TEMPORARY_SUFFIX}"):
         if "derived" not in path.relative_to(folder).parts:
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def num_bytes(path: Path) -> int:

@@ -32,6 +32,8 @@ def prepare_profiler() -> None:
 def step_percent(loop: OurLoop, steps: int) -> dict[str, float]:
     """Percent of the time of `steps` steps, for each of PARTS; on a GPU of the time that it computes.
 
+    Nothing where the profiler may not look at the GPU.
+
     A CUDA graph would be one event, so the steps run without; their kernels are the same.
     """
     state = replace(loop.state, graphs=None)
@@ -46,8 +48,8 @@ def step_percent(loop: OurLoop, steps: int) -> dict[str, float]:
             training_step(loop.config, state, images, labels, rate).tolist()  # waits for the device
         for part, microseconds in step_parts(profiler.events(), on_gpu).items():
             totals[part] += microseconds
-    whole = sum(totals.values()) or 1.0  # where the profiler is not allowed to look at a GPU, it sees nothing
-    return {part: 100 * total / whole for part, total in totals.items()}
+    whole = sum(totals.values())
+    return {part: 100 * total / whole for part, total in totals.items()} if whole else {}
 
 
 def step_parts(events: Any, on_gpu: bool) -> dict[str, float]:

@@ -100,7 +100,7 @@ def _head(subject: Subject) -> str:
     }
     boxes = "".join(f"<div><dt>{name}</dt><dd>{text(value)}</dd></div>" for name, value in figures.items())
     words = (
-        f"AlexNet (2012) on {run.config.data_name}; the run is {record['state']}. Shown are its weights "
+        f"AlexNet (2012) on {run.data_name}; the run is {record['state']}. Shown are its weights "
         f"{standing(subject.checkpoint)}."
     )
     return f'<header><h1>{text(run.id)}</h1>{paragraph(words, "quiet")}</header><dl class="figures">{boxes}</dl>'

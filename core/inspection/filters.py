@@ -27,7 +27,7 @@ def filter_weights(model: AlexNet, layer: str, channel: int) -> np.ndarray:
 
 
 def acting(kernels: np.ndarray, image_size: int) -> np.ndarray:
-    """What acts of conv1's kernels (float32, ... x k x k) on images of `image_size` pixels, stretched; same shape.
+    """conv1's kernels (float32, ... x k x k) as far as they act on stretched images of `image_size` pixels; same shape.
 
     Stretched images are smooth: most of a kernel never meets a signal in them, and keeps the noise that it began with.
     Here it is C^1/2 kernel C^1/2, where C is the covariance, along an axis, of the pixels under a window if the stored
@@ -48,7 +48,7 @@ def _excitation(image_size: int, side: int) -> np.ndarray:
 
 
 def filter_sheet(kernels: np.ndarray, image_size: int, columns: int = 12) -> Image.Image:
-    """What acts of conv1's kernels (float32, N x 3 x k x k) as one RGB picture, one pixel between kernels.
+    """conv1's kernels (float32, N x 3 x k x k), as far as they act, as one RGB picture, one pixel between kernels.
 
     image_size: of the stored images, in pixels. Each kernel has a scale of its own: at first all are small, and their
     patterns are what is looked for.

@@ -237,6 +237,8 @@ def _pointer(run: Run, which: str) -> str | None:
 
 def _prune(run: Run, before: dict[str, str | None], now: dict[str, str | None]) -> None:
     """Delete what no pointer names, nor named before, manifest first, and the training state of all but the last."""
+    if any(name is None and (run.path / f"{which}.json").exists() for which, name in now.items()):
+        return  # it can't be read just now: what it names must stay
     kept, last = {*before.values(), *now.values()}, now["last"]
     folder = run.path / "checkpoints"
     for file in [*folder.glob("step-*.json"), *folder.glob("step-*.safetensors")]:

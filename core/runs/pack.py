@@ -1,7 +1,7 @@
 """A finished run made small enough to travel with the code: its settings, its curves, one compact checkpoint.
 
 A packed run is a run folder like any other, finished for good. `"packed"` in its config.json tells it from the runs of
-this user: the run it came from, what that was trained on, and the rank of its factors.
+this user: the run it came from, where that had its images from, and the rank of its factors.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def pack(
     model = open_model(checkpoint)
     weights = compact(model.state_dict(), rank)
     weights = refit(model, weights) if refit else _as_sure(run, model, weights)
-    packed = {"run_id": run.id, "trained_on": run.trained_on, "rank": rank, "refit": refit is not None}
+    packed = {"run_id": run.id, "data_source": run.config.data_source, "rank": rank, "refit": refit is not None}
     try:
         with new_folder(destination) as folder:
             _write_record(run, config, packed, folder)

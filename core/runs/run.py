@@ -75,11 +75,11 @@ class Run:
         return isinstance((read_json(self.path / "config.json") or {}).get("packed"), dict)
 
     @property
-    def trained_on(self) -> str:
-        """Its images by name; a packed run, whose settings name those that others have instead, kept the name."""
+    def data_name(self) -> str:
+        """Its images by name: a packed run may have been trained on a copy of those that its settings name."""
         packed = self._record().get("packed")
-        name = packed.get("trained_on") if isinstance(packed, dict) else None
-        return str(name or self.config.data_name)
+        is_copy = isinstance(packed, dict) and packed.get("data_source", self.config.data_source) == "folder"
+        return f"a copy of {self.config.data_name}" if is_copy else self.config.data_name
 
     @property
     def is_readable(self) -> bool:

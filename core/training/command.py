@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
     given = {name: None if value == "all" else value for name, value in given.items()}
     if distributed.is_launched():
-        distributed.join(on_cpu=given.get("device") == "cpu")
+        distributed.join(on_cpu=_device(options, given) == "cpu")
     if not distributed.current().is_first:
         _leave_signals_to_the_first()
         jobs.assist(options.runs_dir, data_dir=data_dir())
@@ -62,6 +62,12 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(summary(started)))
     return _exit_code(started, state)
+
+
+def _device(options: argparse.Namespace, given: dict[str, Any]) -> Any:
+    if options.resume and options.run_id:
+        return load_run(options.runs_dir, options.run_id).config.device
+    return given.get("device")
 
 
 def _exit_code(run: Run, state: RunState) -> int:

@@ -81,23 +81,28 @@ def measure_speed(config: TrainConfig) -> Speed | None:
     None while this process trains. A training that begins meanwhile waits for the end of it.
     Raises ConfigError where the device isn't there, or a step doesn't fit into its memory.
     """
-    config = config.model_copy(update={"progressive": False})
+    if not device_lock.acquire(blocking=False):
+        return None
+    try:
+        return _measured(config.model_copy(update={"progressive": False}))
+    finally:
+        device_lock.release()
+
+
+def _measured(config: TrainConfig) -> Speed:
     device = pick_device(config)
     batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size
     pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
     before = torch.get_num_threads()
-    if not device_lock.acquire(blocking=False):
-        return None
+    torch.set_num_threads(pick_threads(config))
     try:
-        torch.set_num_threads(pick_threads(config))
         return Speed(*describe(config, device), batch / _fastest_step(config, images, device))
     except torch.OutOfMemoryError as error:
         raise out_of_memory(config) from error
     finally:
         torch.set_num_threads(before)
         release_memory()
-        device_lock.release()
 
 
 def _fastest_step(config: TrainConfig, images: ImageSet, device: torch.device) -> float:

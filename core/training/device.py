@@ -15,7 +15,9 @@ from core.config import TrainConfig
 from core.errors import ConfigError
 from core.memory import keep_freed_memory
 
-device_lock = threading.Lock()  # one training, or the timing of one, at a time: two would record each other on a GPU
+device_lock = (
+    threading.Lock()
+)  # one training, or timing of one, at a time: one's work could end in the other's CUDA graph
 _WORKER_NICENESS = 10
 _ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes what later threads begin with
 
@@ -109,7 +111,7 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
 
 
 def release_memory() -> None:
-    """Give the GPU memory of a training that has ended back to other programs; by the holder of device_lock."""
+    """Give the GPU memory of a training that has ended back to other programs. Only while holding device_lock."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

@@ -78,7 +78,7 @@ class StepGraphs:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 result = compute(images, labels)
         except RuntimeError as error:
-            self._refused = True
+            self._refused, self._captured = True, {}  # older recordings would draw from the generator as it was
             self._recover(stream)
             cause = error.__context__ or error  # at its end a spoilt capture raises once more, and says less
             warnings.warn(f"The step can't be recorded as a CUDA graph ({cause}); it runs without.", stacklevel=2)
@@ -86,7 +86,7 @@ class StepGraphs:
         self._captured[kind] = _Captured(graph, images, labels, result)
 
     def _recover(self, stream: torch.cuda.Stream) -> None:
-        """After a capture that failed at its end, before torch 2.14: neither the stream nor the generator came back."""
+        """After a capture that failed at its end: the stream doesn't come back, before torch 2.14 nor the generator."""
         torch.cuda.set_stream(stream)
         seed = self._generator.initial_seed()
         self._generator.graphsafe_set_state(torch.Generator(self._generator.device))

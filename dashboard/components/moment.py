@@ -44,7 +44,7 @@ def maps_panel(run: Run, epoch: int, layer: str, image: int, scale: ColorScale, 
 
 
 def filters_panel(snapshot: Snapshot, image_size: int) -> None:
-    """What acts of conv1's kernels, in colour."""
+    """conv1's kernels as far as they act, in colour."""
     sheet = filter_sheet(snapshot.filters, image_size)
     large = sheet.resize((sheet.width * _FILTER_PIXELS, sheet.height * _FILTER_PIXELS), Image.Resampling.NEAREST)
     st.caption(

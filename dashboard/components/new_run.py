@@ -126,7 +126,7 @@ def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
         time = f"about **{duration(cost.seconds)}** on {speed.device} ({speed.precision})"
     st.caption(
         f"{counts['train']:,} training images · about {cost.parameters / 1e6:.0f} million parameters · {time} · "
-        f"about {cost.memory_bytes / 1e9:.1f} GB of memory, {cost.disk_bytes / 1e9:.1f} GB on disk"
+        f"about {cost.memory_bytes / 1e9:.1f} GB of memory, up to {cost.disk_bytes / 1e9:.1f} GB on disk"
     )
 
 

@@ -6,19 +6,15 @@ from core.runs.run import Run
 from core.runs.snapshots import snapshot_epochs
 from dashboard import state
 from dashboard.components.status import source_name
-from dashboard.markdown import plain
 
 
 def packed_run(run: Run) -> None:
     """Where it comes from, where to read more, and the pages that open its network."""
     card = run.path / "README.md"
     more = f" More about it: `{run.path.parent.name}/{run.path.name}/{card.name}`." if card.is_file() else ""
-    images = source_name(run)
-    if run.trained_on != run.config.data_name:
-        images = f"{plain(run.trained_on)}, for which {images} stands here"
     st.markdown("#### A trained network to start with")
     st.markdown(
-        f"It was trained on {images}, then packed to travel. The figures and curves are of that "
+        f"It was trained on {source_name(run)}, then packed to travel. The figures and curves are of that "
         f"training, before packing; the weights are a compact copy of its best.{more}"
     )
     pages = [("predict", "Let it predict", "image_search"), ("feature_maps", "Look inside it", "grid_view")]

@@ -39,7 +39,7 @@ def data_name(run: Run) -> str:
 
 def source_name(run: Run) -> str:
     """The run's data as a person would say it; a folder's name is the user's own, and no Markdown."""
-    name = run.config.data_name
+    name = run.data_name
     return plain(name) if run.config.data_source == "folder" else name
 
 

@@ -113,7 +113,10 @@ def test_means_equal_a_search(atlas: Atlas, maps: dict[str, np.ndarray], images:
 
 @pytest.mark.parametrize("layer", CONV_LAYERS)
 def test_the_strongest_of_twenty_channels_equal_a_search(atlas: Atlas, maps: dict[str, np.ndarray], layer: str) -> None:
-    """Up to rounding, which depends on how many images go through the network at once; to the bit: the next test."""
+    """Up to rounding, of sums of numbers near 10, which depends on how many images go through the network at once.
+
+    To the bit: the next test.
+    """
     found, seen = atlas.layers[layer], maps[layer]
     for channel in np.random.default_rng(2).permutation(CHANNELS[layer])[:20]:
         peaks = seen[:, channel].max((1, 2))

@@ -280,7 +280,7 @@ def test_refitted_weights_travel_instead_and_it_is_said(finished: Run, tmp_path:
     found = load_file(packed.path / "checkpoints" / f"{find_checkpoint(packed, 'best').name}.safetensors")
     assert found["fc6.bias"].tolist() == [0, 1, 2, 3, 4]
     assert read(packed.path / "config.json")["packed"] == {
-        "run_id": "done", "trained_on": "synthetic shapes", "rank": 1, "refit": True,
+        "run_id": "done", "data_source": "shapes", "rank": 1, "refit": True,
     }  # fmt: skip
 
 

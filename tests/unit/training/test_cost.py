@@ -123,8 +123,11 @@ def test_a_measurement_trains_for_real_and_says_on_what() -> None:
 
 
 def test_nothing_is_timed_beside_a_training() -> None:
-    with device_lock:
+    assert device_lock.acquire(timeout=10)
+    try:
         assert measure_speed(make_config(device="cpu", precision="float32")) is None
+    finally:
+        device_lock.release()
 
 
 def test_a_step_that_does_not_fit_into_the_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,3 +137,4 @@ def test_a_step_that_does_not_fit_into_the_memory_is_said(monkeypatch: pytest.Mo
     monkeypatch.setattr("core.training.cost.training_step", fail)
     with pytest.raises(ConfigError, match="Out of GPU memory at batch_size 16; try 8"):
         measure_speed(make_config(device="cpu", precision="float32"))
+    assert not device_lock.locked()

@@ -52,7 +52,7 @@ def test_a_second_start_is_refused_naming_the_first(start: Callable[..., Run], r
 
 
 def test_a_training_begins_when_the_timing_of_this_machine_has_ended(
-    start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = threading.Event()
 
@@ -60,11 +60,14 @@ def test_a_training_begins_when_the_timing_of_this_machine_has_ended(
         began.set()
         return RunState.FINISHED
 
-    with device_lock:
-        run = start()
-        monkeypatch.setattr(jobs, "train", trained)
+    monkeypatch.setattr(jobs, "train", trained)
+    assert device_lock.acquire(timeout=10)
+    try:
+        run = jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir)
         assert not began.wait(0.2)
         assert run.state is RunState.RUNNING
+    finally:
+        device_lock.release()
     assert jobs.wait(10)
     assert run.state is RunState.FINISHED
 
