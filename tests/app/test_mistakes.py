@@ -169,7 +169,7 @@ def test_a_run_without_snapshots_still_has_its_test_images(
     write_run("plain", weights_of=trained_run, settings={"data_source": "folder", "data_dir": image_tree})
     at = open_page(runs_dir, "mistakes", view="learnt and forgotten")
     assert not at.exception
-    assert "No epoch of this run left a snapshot" in said(at)
+    assert "This run kept no snapshots" in said(at)
     at.segmented_control(key="view").set_value("confusion").run()
     assert np.sum(component(at, "confusion")["counts"]) == 6, "so few are judged at once"
 

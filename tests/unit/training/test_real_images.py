@@ -30,7 +30,7 @@ def test_accuracy_on_images_never_trained_on_is_well_above_chance(runs_dir: Path
         copy_some(Path(os.environ["CIFAR10_FOLDER"]) / part, tmp_path / "tree" / part, num_images)
     config = make_config(
         data_source="folder", data_dir=tmp_path / "tree", train_limit=None, val_limit=None, val_fraction=1 / 3,
-        num_epochs=6, batch_size=16, learning_rate=3e-4, dropout=0.2, progressive=True,
+        num_epochs=4, batch_size=16, learning_rate=3e-4, dropout=0.2, progressive=True, checkpoint_epochs=4,
     )  # fmt: skip
     run = jobs.start(config, runs_dir=runs_dir, data_dir=tmp_path / "data")
     assert jobs.wait(560)
@@ -39,6 +39,6 @@ def test_accuracy_on_images_never_trained_on_is_well_above_chance(runs_dir: Path
     reader = MetricsReader(run.path)
     reader.poll()
     epochs = reader.epochs()
-    # Measured: 0.31 and 0.365 with seeds 0 and 1; chance is 0.1, its deviation on 200 images 0.02.
+    # Measured: 0.325 and 0.285 with seeds 0 and 1; chance is 0.1, its deviation on 200 images 0.02.
     assert max(record["val_accuracy"] for record in epochs) > 0.19
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"] - 0.2
