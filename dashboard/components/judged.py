@@ -13,12 +13,13 @@ from core.history import History
 from core.outcomes import OUTCOMES_FILE, Outcomes
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
+from core.runs.snapshots import snapshot_epochs
 from dashboard import cache, links, state, surveys
 from dashboard.components.missing_images import missing_images
 from dashboard.components.status import STAY
 
 TEST, VALIDATION = "test", "validation"
-_AT_ONCE = 500  # images that are judged without being asked: about a second
+_AT_ONCE = 500  # images that are judged without being asked: seconds
 _SURE = 0.9
 
 
@@ -83,7 +84,11 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
         with place.container():
             words = f"{_unjudged(checkpoint, count)} That takes a few minutes on a CPU and is kept."
             st.info(words, icon=":material/quiz:")
-            if not st.button("Judge the test images", icon=":material/play_arrow:", type="primary", key="judge"):
+            with st.container(horizontal=True):
+                asked = st.button("Judge the test images", icon=":material/play_arrow:", type="primary", key="judge")
+                if snapshot_epochs(checkpoint.run):
+                    st.button("See the validation images", icon=":material/history:", key="known", on_click=_see_known)
+            if not asked:
                 return
     with place.container():
         bar = st.progress(0.0, "Judging the test images")
@@ -97,6 +102,12 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
 
     surveys.judge_test_images(checkpoint, tell)
     place.empty()
+
+
+def _see_known() -> None:
+    """The validation images: what each epoch said of them is kept."""
+    st.session_state[state.SET] = VALIDATION
+    state.first_page()
 
 
 def _unjudged(checkpoint: Checkpoint, count: int) -> str:

@@ -38,7 +38,7 @@ def run_table(runs: list[Run]) -> None:
     st.dataframe(
         pd.DataFrame(rows, columns=list(_COLUMNS)), column_config=_COLUMNS, hide_index=True, key=key,
         on_select=lambda: _show(key, run_ids), selection_mode="single-row",
-        alt=f"{len(rows)} runs with their state and accuracy",
+        placeholder="–", alt=f"{len(rows)} runs with their state and accuracy",
     )  # fmt: skip
 
 

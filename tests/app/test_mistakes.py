@@ -182,12 +182,24 @@ def test_many_images_are_judged_when_asked_and_kept(
     at = open_page(runs_dir, "mistakes")
     assert "has not judged the 6 test images yet" in said(at)
     assert component(at, "confusion") is None
+    assert "known" not in {button.key for button in at.button}, "it keeps no snapshots"
     at.button(key="judge").click().run()
     assert not at.exception
     assert np.sum(component(at, "confusion")["counts"]) == 6
     assert Outcomes.load(find_checkpoint(run).derived("outcomes-test.npz")) is not None
     st.cache_resource.clear()
     assert component(open_page(runs_dir, "mistakes"), "confusion") is not None
+
+
+def test_until_then_what_is_known_is_a_click_away(mistakes, run, said, monkeypatch):
+    monkeypatch.setattr("dashboard.components.judged._AT_ONCE", 5)
+    find_checkpoint(run).derived("outcomes-test.npz").unlink()
+    at = mistakes()
+    assert "has not judged the 6 test images yet" in said(at)
+    at.button(key="known").click().run()
+    assert not at.exception
+    assert "the network judged 6 validation images" in said(at)
+    assert component(at, "confusion") is not None
 
 
 def test_images_that_are_gone_are_said(open_page, write_run, runs_dir, trained_run, tmp_path, said):
