@@ -62,7 +62,9 @@ def test_the_users_own_run_comes_first_and_the_shipped_one_stays_in_reach(
         assert at.selectbox(key="run").value == "mine"
         at.selectbox(key="run").set_value("shipped").run()
         assert not at.exception
-        assert re.search(r"Packed run · CIFAR-10, .* · validation accuracy \d+\.\d% before packing\n", said(at))
+        assert re.search(
+            r"Packed run · a copy of CIFAR-10, .* · validation accuracy \d+\.\d% before packing\n", said(at)
+        )
 
 
 @pytest.mark.parametrize("page", ["predict", "feature_maps"])

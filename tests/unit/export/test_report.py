@@ -167,7 +167,7 @@ def test_a_packed_run_has_a_report(
     found = find_checkpoint(packed_run)
     subject = Subject(found, open_model(found), lambda: test_images, picture, "a cat", "python again")
     page = write(subject, tmp_path / "report.html")
-    assert "AlexNet (2012) on CIFAR-10; the run is finished." in page.text
+    assert "AlexNet (2012) on a copy of CIFAR-10; the run is finished." in page.text
     assert re.search(r"validation accuracy \d+\.\d% before packing\.", page.text)
     assert re.search(r"Test accuracy before packing \d+\.\d%", page.text)
     assert "with the best checkpoint before packing." in page.text
