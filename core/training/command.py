@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _device(options: argparse.Namespace, given: dict[str, Any]) -> Any:
+    """That of the run which is resumed, else what was given."""
     if options.resume and options.run_id:
         return load_run(options.runs_dir, options.run_id).config.device
     return given.get("device")

@@ -15,9 +15,8 @@ from core.config import TrainConfig
 from core.errors import ConfigError
 from core.memory import keep_freed_memory
 
-device_lock = (
-    threading.Lock()
-)  # one training, or timing of one, at a time: one's work could end in the other's CUDA graph
+#: one training, or timing of one, at a time: one's work could end in the other's CUDA graph
+device_lock = threading.Lock()
 _WORKER_NICENESS = 10
 _ALL_THREADS = torch.get_num_threads()  # now, because set_num_threads changes what later threads begin with
 

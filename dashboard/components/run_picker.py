@@ -10,7 +10,7 @@ from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import Run, list_runs
 from core.wording import before_packing
 from dashboard import links, state
-from dashboard.components.status import data_name, error_box
+from dashboard.components.status import data_with_size, error_box
 
 
 def checkpoint_picker() -> Checkpoint | None:
@@ -60,7 +60,7 @@ def about(checkpoint: Checkpoint) -> str:
     run = checkpoint.run
     weights = f"weights after step {checkpoint.step:,}" if checkpoint.step else "untrained weights, saved before step 1"
     origin = "Packed run" if run.is_packed else f"Run {run.state.value}"
-    words = [origin, data_name(run), weights]
+    words = [origin, data_with_size(run), weights]
     if checkpoint.val_accuracy is not None:
         words.append(f"validation accuracy {checkpoint.val_accuracy:.1%}{before_packing(run)}")
     return " · ".join(words)

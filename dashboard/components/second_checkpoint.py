@@ -8,7 +8,7 @@ from core.runs.checkpoints import Checkpoint, available, find_checkpoint
 from core.runs.run import list_runs
 from dashboard import links, state
 from dashboard.components.run_picker import about
-from dashboard.components.status import data_name, error_box
+from dashboard.components.status import data_with_size, error_box
 from dashboard.markdown import plain
 
 _MOST_NAMES = 5
@@ -64,8 +64,8 @@ def what_compares(a: Checkpoint, b: Checkpoint) -> None:
         )
     elif a.run.data.get("fingerprint") != b.run.data.get("fingerprint"):
         st.caption(
-            f":material/warning: The test images are those of A. B was trained on other data, {data_name(b.run)}: it "
-            "may have seen this picture, or nothing like it."
+            f":material/warning: The test images are those of A. B was trained on other data, {data_with_size(b.run)}: "
+            "it may have seen this picture, or nothing like it."
         )
     sizes = a.input_spec.image_size, b.input_spec.image_size
     if sizes[0] != sizes[1]:

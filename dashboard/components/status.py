@@ -28,10 +28,10 @@ def status_line(run: Run, state: RunState) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="status"):
         st.badge(state.value.capitalize(), color=color, icon=icon)
         st.markdown(f"**{plain(run.id)}**")
-        st.caption(f"{config.preset} · {data_name(run)} · {plain(device)}")
+        st.caption(f"{config.preset} · {data_with_size(run)} · {plain(device)}")
 
 
-def data_name(run: Run) -> str:
+def data_with_size(run: Run) -> str:
     """Name and size of the run's data."""
     counts = run.data.get("counts")
     return f"{source_name(run)}, {counts['train']:,} training images" if counts else source_name(run)
