@@ -15,6 +15,7 @@ from core.data.images import CIFAR10_CLASSES
 from core.model.lrn import local_response_norm
 from core.model.pool import MaxPool
 from core.model.stretched_conv import stretch, stretched_conv
+from core.model.winograd import Conv2d
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
@@ -99,15 +100,15 @@ class AlexNet(nn.Module):
         self.relu1 = nn.ReLU()
         self.lrn1 = LocalResponseNorm(lrn_alpha)
         self.pool1 = MaxPool()
-        self.conv2 = nn.Conv2d(96, 256, kernel_size=5, padding=2)
+        self.conv2 = Conv2d(96, 256, kernel_size=5, padding=2)
         self.relu2 = nn.ReLU()
         self.lrn2 = LocalResponseNorm(lrn_alpha)
         self.pool2 = MaxPool()
-        self.conv3 = nn.Conv2d(256, 384, kernel_size=3, padding=1)
+        self.conv3 = Conv2d(256, 384, kernel_size=3, padding=1)
         self.relu3 = nn.ReLU()
-        self.conv4 = nn.Conv2d(384, 384, kernel_size=3, padding=1)
+        self.conv4 = Conv2d(384, 384, kernel_size=3, padding=1)
         self.relu4 = nn.ReLU()
-        self.conv5 = nn.Conv2d(384, 256, kernel_size=3, padding=1)
+        self.conv5 = Conv2d(384, 256, kernel_size=3, padding=1)
         self.relu5 = nn.ReLU()
         self.pool5 = MaxPool()
         self.flatten = Flatten()
@@ -149,19 +150,8 @@ class AlexNet(nn.Module):
         """The same, waiting less for the memory: bias, ReLU and LRN at once, nothing between them kept."""
         x = stretched_conv(x, self.conv1, size, biased=False)
         x = self.pool1(self.lrn1(x, self.conv1.bias))
-        x = self.pool2(self.lrn2(self._unbiased_conv2(x), self.conv2.bias))
+        x = self.pool2(self.lrn2(self.conv2(x, biased=False), self.conv2.bias))
         return self._from(self.conv3, x)
-
-    def _unbiased_conv2(self, x: torch.Tensor) -> torch.Tensor:
-        """conv2 without its bias. On a CPU that has AVX2 but no AVX-512, oneDNN is faster in a layout of its own.
-
-        It picks that for plain inputs only. A step of float32 takes about a tenth less time so.
-        """
-        weight, padding = self.conv2.weight, self.conv2.padding
-        if x.device.type == "cuda" or x.dtype != torch.float32 or torch.backends.cpu.get_cpu_capability() != "AVX2":
-            return functional.conv2d(x, weight, padding=padding)
-        y = functional.conv2d(x.contiguous(), weight.contiguous(), padding=padding)
-        return y.contiguous(memory_format=torch.channels_last)
 
     def _from(self, first: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """Through the layer `first` and all that follow it."""

@@ -31,7 +31,7 @@ def compiled(name: str, compiler: str) -> ModuleType | None:
 
 
 def kernels_for(layer: str, x: torch.Tensor) -> ModuleType | None:
-    """The module with the kernels of `layer` ("lrn" or "pool") for x's device and dtype; None where there are none."""
+    """The module with the kernels of `layer` (lrn, pool, winograd) for x's device and dtype; None where none are."""
     suits = x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0 and x.device.type in _COMPILERS
     if not suits:
         return None

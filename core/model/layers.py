@@ -9,9 +9,11 @@ from torch import nn
 
 from core.model.alexnet import INPUT_SIZE, AlexNet, Dropout, Flatten, LocalResponseNorm
 from core.model.pool import MaxPool
+from core.model.winograd import Conv2d
 
 _KINDS: dict[type[nn.Module], str] = {
     nn.Conv2d: "convolution",
+    Conv2d: "convolution",
     nn.ReLU: "ReLU",
     LocalResponseNorm: "local response norm",
     MaxPool: "max pool",

@@ -1,0 +1,108 @@
+"""core.model.winograd: values and gradients against the plain convolution in float64."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from core.model import winograd
+from core.model.winograd import Conv2d
+
+pytest.importorskip("numba")
+
+
+@pytest.fixture(autouse=True)
+def _avx2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+
+
+def layer(channels: int, features: int, kernel: int, padding: int) -> Conv2d:
+    torch.manual_seed(kernel)
+    return Conv2d(channels, features, kernel, padding=padding).to(memory_format=torch.channels_last)
+
+
+def values_and_gradients(conv: Conv2d, x: torch.Tensor) -> list[torch.Tensor]:
+    """Of the output, and of its product with fixed random numbers: by the input, the weight and the bias."""
+    x = x.detach().requires_grad_()
+    y = conv(x)
+    factors = torch.randn(y.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    return [y.detach(), *torch.autograd.grad(y, (x, conv.weight, conv.bias), factors.to(y.dtype))]
+
+
+@pytest.mark.parametrize("block_values", [1, 60_000, winograd._BLOCK_VALUES], ids="in blocks of {}".format)
+@pytest.mark.parametrize(
+    ("side", "channels", "features", "kernel", "padding"),
+    [
+        pytest.param(27, 6, 16, 5, 2, id="conv2"),
+        pytest.param(15, 6, 16, 5, 2, id="conv2 at 131 pixels"),
+        pytest.param(13, 24, 16, 3, 1, id="conv3"),
+        pytest.param(7, 24, 16, 3, 1, id="conv3 at 131 pixels"),
+        pytest.param(10, 3, 5, 3, 0, id="no padding"),
+        pytest.param(1, 3, 5, 3, 1, id="one pixel"),
+        pytest.param(8, 1, 1, 5, 4, id="wide padding"),
+    ],
+)
+def test_values_and_gradients_equal_the_plain_convolution(
+    side: int,
+    channels: int,
+    features: int,
+    kernel: int,
+    padding: int,
+    block_values: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(winograd, "_BLOCK_VALUES", block_values)
+    conv = layer(channels, features, kernel, padding)
+    x = torch.randn(5, channels, side, side, generator=torch.Generator().manual_seed(1))
+    found = values_and_gradients(conv, x)
+    assert "_WinogradConv" in str(conv(x, biased=False).grad_fn)
+    expected = values_and_gradients(copy.deepcopy(conv).double(), x.double())
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+        assert float((one - other).norm() / other.norm()) < 2e-5
+
+
+def test_blocks_change_nothing_but_rounding_and_the_same_blocks_nothing_at_all() -> None:
+    conv, x = layer(24, 16, 3, 1), torch.randn(6, 24, 13, 13, generator=torch.Generator().manual_seed(1))
+    for one, other in zip(values_and_gradients(conv, x), values_and_gradients(conv, x), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_layout_of_the_input_does_not_matter_and_the_output_is_channels_last() -> None:
+    conv, x = layer(6, 16, 5, 2), torch.randn(3, 6, 27, 27, generator=torch.Generator().manual_seed(1))
+    y = conv(x)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(y, conv(x.contiguous(memory_format=torch.channels_last)))
+
+
+def test_the_bias_may_be_left_to_the_caller() -> None:
+    conv, x = layer(6, 16, 5, 2), torch.randn(3, 6, 27, 27, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(conv(x, biased=False) + conv.bias[:, None, None], conv(x))
+
+
+def test_a_divergence_is_seen() -> None:
+    conv, x = layer(6, 16, 3, 1), torch.randn(1, 6, 13, 13, generator=torch.Generator().manual_seed(1))
+    x[0, 3, 6, 6] = torch.nan
+    assert conv(x)[0, :, 6, 6].isnan().all()
+    x[0, 3, 6, 6] = torch.inf
+    assert not conv(x)[0, :, 6, 6].isfinite().any()
+
+
+@pytest.mark.parametrize("case", ["evaluation", "float64", "autocast", "AVX512", "no kernels", "no images"])
+def test_elsewhere_it_is_the_plain_convolution(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    conv, x = layer(6, 16, 3, 1), torch.randn(3, 6, 13, 13, generator=torch.Generator().manual_seed(1))
+    conv.train(case != "evaluation")
+    if case == "float64":
+        conv, x = conv.double(), x.double()
+    if case == "no images":
+        x = x[:0]
+    if case == "AVX512":
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    if case == "no kernels":
+        monkeypatch.setattr(winograd, "kernels_for", lambda layer, x: None)
+    with torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
+        found, expected = conv(x), torch.nn.functional.conv2d(x, conv.weight, conv.bias, padding=1)
+    assert torch.equal(found, expected)
+    assert found.dtype == expected.dtype
