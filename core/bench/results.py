@@ -15,7 +15,8 @@ METHOD = (
     "compared takes turns within each round. Latencies are medians of {latency_calls}. Ours: gather, augmentation, "
     "step, records and progress on disk, in a background thread set up as in a training; checkpoints and validation "
     "are left out. The original: a process of its own with the system's memory settings and our thread's priority, "
-    "pictures stretched by PIL in worker processes, Adam, float32 (on a GPU torch's default, TF32 in convolutions)."
+    "pictures stretched by PIL in worker processes, Adam, float32 (on a GPU torch's default, TF32 in convolutions). "
+    "MFU counts a plain convolution's products; in float32 on a CPU without AVX-512 ours needs fewer."
 )
 
 
@@ -69,7 +70,8 @@ class Loops:
 class Utilisation:
     """What share of the hardware's arithmetic our loop uses: mfu = achieved_gflops / matrix_gflops, all in GFLOP/s.
 
-    gflop_per_image: of the plain network, as everyone counts it; on a CPU ours needs 6 % less, for its conv1 is folded.
+    gflop_per_image: of the plain network, as everyone counts it. On a CPU ours needs 6 % less, for its conv1 is folded;
+    and where Winograd's algorithm does conv2 to conv5, so much less that mfu may exceed 1.
     matrix_gflops: of the best product of two square matrices of `matrix_size` in the precision of our training.
     """
 

@@ -227,8 +227,13 @@ def test_the_accuracy_of_a_packed_run_is_that_before_packing(
 
 
 def test_predict_prints_what_core_predicts(
-    trained: list[str], trained_run: Run, picture: Path, capsys: pytest.CaptureFixture[str]
+    trained: list[str],
+    trained_run: Run,
+    picture: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # a long path is not to be wrapped
     assert main(["predict", str(picture), str(picture), *trained, "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     expected = predict(load_model(trained_run), [open_image(picture)])[0]
