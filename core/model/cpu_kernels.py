@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -40,16 +40,18 @@ def num_parts(values: int) -> int:
 def share_out(work: Callable[[int, slice], None], count: int, parts: int) -> None:
     """work(i, the i-th of `parts` slices of range(count)) for each i, each in a thread of its own.
 
-    A share may be done twice, where a thread is refused after its work was queued: `work` must not mind.
+    A share may be done twice, never at once, where a thread is refused after its work was queued: `work` must not mind.
     """
     bounds = [count * i // parts for i in range(parts + 1)]
     shares = [slice(bounds[i], bounds[i + 1]) for i in range(parts)]
-    others: list[Future[None]] = []
-    for i in range(1, parts):
-        try:
-            others.append(_pool(parts).submit(work, i, shares[i]))
-        except RuntimeError:  # the interpreter is about to end and starts no more work, but a run wants to be saved
+    try:
+        others = [_pool(parts).submit(work, i, shares[i]) for i in range(1, parts)]
+    except RuntimeError:  # the interpreter is about to end and starts no more work, but a run wants to be saved
+        _helpers.pool.shutdown(cancel_futures=True)  # and waits for what has begun
+        _helpers.threads = 0
+        for i in range(parts):
             work(i, shares[i])
+        return
     work(0, shares[0])
     for other in others:
         other.result()

@@ -1,13 +1,13 @@
-"""A convolution by Winograd's algorithm: a quarter of the products or less, for CPUs on which they take the time.
+"""A convolution by Winograd's algorithm, in three tenths of the products, for CPUs on which those take the time.
 
 An image is cut into windows that give 4 x 4 outputs each: 6 x 6 pixels under a 3 x 3 kernel, 8 x 8 under a 5 x 5 one.
 With three small constant matrices (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks")
 
     outputs = A' [ (G kernel G') * (B' window B) ] A
 
-where * multiplies place by place: for each pair of channels 36 products instead of 144, or 64 instead of 400. Over all
-windows and channels they are 36 or 64 products of matrices. The backward pass takes the same steps transposed, last
-to first, and needs nothing but the input and the weight.
+where * multiplies place by place: for each pair of channels 36 products instead of 144, or 64 instead of 400; some are
+wasted where the last windows reach beyond the image. Over all windows and channels they are products of matrices. The
+backward pass takes the same steps transposed, last to first, and needs nothing but the input and the weight.
 
 The outputs are off by some millionths of their size, those of a plain convolution in float32 by one.
 """
@@ -29,16 +29,19 @@ from torch.nn import functional
 from core.model.compiled import kernels_for
 
 _OUTPUTS = 4  # of a window, along one side
-_POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)  # at which polynomials are evaluated, the last one being infinity
+_POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)  # at which polynomials are evaluated; infinity follows them
 _BLOCK_VALUES = 4_000_000  # of tiles at a time: what a CPU's caches hold
 
 
 class Conv2d(nn.Conv2d):
-    """The layer, for square images and kernels of 3 x 3 or 5 x 5 pixels; its stride is 1.
+    """The layer, for kernels of 3 x 3 or 5 x 5 pixels with a stride of 1.
 
-    Winograd's in a float32 training on a CPU that has AVX2 and no AVX-512, where it was measured. Outputs have
-    channels_last layout then.
+    By Winograd's algorithm in a float32 training on a CPU that has AVX2 and no AVX-512 (measured on a Zen 3); outputs
+    have channels_last layout then.
     """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, padding: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, padding=padding)
 
     def forward(self, x: torch.Tensor, *, biased: bool = True) -> torch.Tensor:
         """biased: False leaves the bias to the caller."""
@@ -50,9 +53,11 @@ class Conv2d(nn.Conv2d):
         return y if bias is None else y + bias[:, None, None]
 
     def _kernels(self, x: torch.Tensor) -> ModuleType | None:
-        suits = self.training and x.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type)
-        pays = suits and x.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
-        return kernels_for("winograd", x) if pays else None
+        if not self.training or x.device.type != "cpu" or x.dtype != torch.float32:
+            return None
+        if torch.is_autocast_enabled("cpu") or torch.backends.cpu.get_cpu_capability() != "AVX2":
+            return None
+        return kernels_for("winograd", x) if x.shape[2] == x.shape[3] else None
 
 
 class _WinogradConv(torch.autograd.Function):
@@ -97,7 +102,6 @@ class _Matrices(NamedTuple):
 
 
 @cache
-@torch.inference_mode(False)  # else the first caller decides whether training may use them
 def _matrices(kernel: int) -> _Matrices:
     """Those of a kernel x kernel convolution."""
     points = np.array(_POINTS[: _OUTPUTS + kernel - 2])

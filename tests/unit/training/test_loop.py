@@ -156,6 +156,7 @@ def test_a_resume_is_exact_with_muon_an_average_growing_inputs_and_another_alpha
 ) -> None:
     settings = {"average_decay": 0.9, "progressive": True, "optimizer": "muon", "val_fraction": 0.2, "batch_size": 3,
                 "lrn_alpha": 3.0}  # fmt: skip
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")  # and with Winograd's convolutions
     whole = train(**settings)
     assert whole.state is RunState.FINISHED, whole.end
     run = stopped_at(train, monkeypatch, 6, **settings)
