@@ -1,4 +1,4 @@
-"""The command line: python -m core train | evaluate | predict | features | runs | survey | pack | export | bench."""
+"""The command line: python -m core train | stop | evaluate | predict | features | export ..., see --help."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core import packing, survey
+from core import control, packing, survey
 from core.arguments import (
     Parser,
     add_evaluate_flags,
@@ -161,6 +161,9 @@ def _parser() -> argparse.ArgumentParser:
         command("features", export.features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
     )
     command("runs", _runs, "List the runs, the newest first.")
+    control.add_run_flag(command("stop", control.stop, control.STOP_HELP))
+    control.add_rate_flags(command("rate", control.rate, control.RATE_HELP))
+    control.add_run_flag(command("delete", control.delete, control.DELETE_HELP))
     survey.add_flags(command("survey", survey.run, survey.HELP))
     packing.add_flags(command("pack", packing.run, packing.HELP))
     export.add_flags(command("export", export.run, export.HELP))

@@ -32,13 +32,16 @@ def _warn(text: str) -> None:
 def keep_first(key: str, options: Collection[str]) -> None:
     """Choose the first option where neither the user nor the address has chosen one of them.
 
-    For a widget without a default of its own: a link must open the same when another option comes first one day.
+    For a widget without a default of its own: a link must open the same when another option comes first one day. What
+    nobody chose gives way to another option that stands first now.
     """
-    if st.session_state.get(key, st.query_params.get(key)) not in options:
-        first = next(iter(options))
-        if key not in st.session_state:  # Streamlit tells the browser only of what changes after the first drawing
-            st.query_params[key] = first
-        st.session_state[key] = first
+    first, now = next(iter(options)), st.session_state.get(key, st.query_params.get(key))
+    if now in options and (now == first or now != state.unchosen(key)):
+        return
+    if key not in st.session_state:  # Streamlit tells the browser only of what changes after the first drawing
+        st.query_params[key] = first
+    st.session_state[key] = first
+    state.note_unchosen(key)
 
 
 def follow_default(key: str, default: object) -> None:
@@ -53,12 +56,15 @@ def follow_default(key: str, default: object) -> None:
 
 
 def keep_run(run_ids: Collection[str]) -> None:
-    """Keep to the chosen run, as a run picker would; forget one that is gone.
+    """Keep to the chosen run, as a run picker would; forget one that is gone, or that nobody chose.
 
     The address comes first: a link, or the browser's way back, asks for what it names.
     """
     check_link(state.RUN, run_ids, "run")
     asked, chosen = st.query_params.get(state.RUN), state.selected_run()
+    nobodys = state.unchosen(state.RUN)
+    if nobodys is not None and nobodys in (asked, chosen):
+        asked = chosen = None
     if asked in run_ids:
         st.session_state[state.RUN] = asked
     elif chosen is not None and chosen in run_ids:

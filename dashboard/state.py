@@ -24,6 +24,7 @@ PINNED = "pinned"
 PINS = "pins"
 PLAYING = "playing"
 FOLLOW = "follow"
+FOLLOW_WEIGHTS = "follow_weights"
 TIME_MOSAIC = "time_mosaic"
 IMAGE_SOURCE = "from"
 IMAGE_CLASS = "class"
@@ -38,6 +39,7 @@ NEW_RUN = "new_run"
 SOURCE = "source"
 PRESET = "preset"
 FOLDER = "folder"
+NAME = "name"
 MESSAGE = "message"
 MOSAIC = "mosaic"
 SORT = "sort"
@@ -79,6 +81,11 @@ def setting(name: str, preset: str, data: str) -> str:
     return f"new_{name}_{preset}" + (f"_{data}" if name == "pinned_images" else "")
 
 
+def rate_factor(run_id: str) -> str:
+    """The key of what a run's learning rate is multiplied by."""
+    return f"rate_factor_{run_id}"
+
+
 def run_table(run_ids: Sequence[str]) -> str:
     """The key of the table of these runs: a selection is a row number, which another run gets when the list changes."""
     return f"run_table_{zlib.crc32(' '.join(run_ids).encode())}"
@@ -92,8 +99,22 @@ def edit(name: str) -> str:
 def select_run(run_id: str) -> None:
     """Show this run on every page, and name it in the address; for pages without a run picker."""
     st.session_state[RUN] = run_id
+    st.session_state.pop(f"{RUN}_unchosen", None)
     with contextlib.suppress(StreamlitAPIException):  # the page before may still hold the name for its picker
         st.query_params[RUN] = run_id
+
+
+def note_unchosen(key: str) -> None:
+    """What stands there now is a default, which no user chose."""
+    st.session_state[f"{key}_unchosen"] = st.session_state[key]
+
+
+def unchosen(key: str) -> object:
+    """The default that note_unchosen found there; None once the user has chosen anything."""
+    now = st.session_state.get(key)
+    if now is not None and now != st.session_state.get(f"{key}_unchosen"):
+        st.session_state.pop(f"{key}_unchosen", None)
+    return st.session_state.get(f"{key}_unchosen")
 
 
 def keep_valid(key: str, options: Collection[object]) -> None:
@@ -123,13 +144,25 @@ def forget_files() -> None:
 
 
 def selected_run() -> str | None:
+    """The run that the pages show; None where a page has let go of one that nobody chose, and the address has not."""
     value = st.session_state.get(RUN, st.query_params.get(RUN))
-    return value if isinstance(value, str) else None
+    is_left_over = RUN not in st.session_state and value == unchosen(RUN)
+    return value if isinstance(value, str) and not is_left_over else None
 
 
 def close_form() -> None:
     """Fold the new-run form away: the run it started is what counts now."""
     st.session_state[NEW_RUN] = False
+
+
+def run_name() -> str | None:
+    """What the next run is to be called; None leaves that to its preset and the time."""
+    return str(st.session_state.get(NAME) or "").strip() or None
+
+
+def forget_name() -> None:
+    """The next run needs another."""
+    st.session_state[NAME] = ""
 
 
 def select_channel(channel: int | None) -> None:

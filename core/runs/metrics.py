@@ -7,7 +7,7 @@ import threading
 import zlib
 from array import array
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,18 @@ def decode(line: bytes) -> dict[str, Any] | None:
         return None
     record: dict[str, Any] = json.loads(body + b"}")
     return record
+
+
+class RateChange(NamedTuple):
+    """After `step` steps somebody made the learning rate `factor` times the schedule's."""
+
+    step: int
+    factor: float
+
+
+def with_change(changes: list[RateChange], new: RateChange) -> list[RateChange]:
+    """A change takes the place of those that an earlier attempt made later: their steps are done anew."""
+    return [*(change for change in changes if change.step < new.step), new]
 
 
 def segment_paths(run_path: Path) -> list[Path]:
@@ -53,6 +65,7 @@ class MetricsReader:
         self._steps = {name: array("d") for name in STEP_COLUMNS}
         self._epochs: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
+        self._rate_changes: list[RateChange] = []
         self.damaged = 0
 
     def poll(self) -> int:
@@ -78,9 +91,14 @@ class MetricsReader:
             return list(self._epochs)
 
     def events(self) -> list[dict[str, Any]]:
-        """Starts, checkpoints, test results, ends."""
+        """Starts, changes of the learning rate, test results, ends."""
         with self._lock:
             return list(self._events)
+
+    def rate_changes(self) -> list[RateChange]:
+        """How somebody changed the learning rate by hand, in order of the steps."""
+        with self._lock:
+            return list(self._rate_changes)
 
     def _read(self, path: Path) -> None:
         status = path.stat()
@@ -121,6 +139,9 @@ class MetricsReader:
             self._events.append(record)
             if record.get("event") == "start":
                 self._forget_after(record.get("step", 0))
+            elif record.get("event") == "learning rate":
+                change = RateChange(record["step"], record["factor"])
+                self._rate_changes = with_change(self._rate_changes, change)
 
     def _forget_after(self, step: int) -> None:
         """A resumed attempt repeats the steps after its checkpoint: the earlier attempt's are dropped."""

@@ -23,7 +23,8 @@ from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.runs.checkpoints import Checkpoint, Tensors, find_checkpoint, open_model, write_tensors
 from core.runs.compact import compact, expand
 from core.runs.metrics import decode, segment_paths
-from core.runs.run import Run, RunState, check_run_id
+from core.runs.names import check_run_id
+from core.runs.run import Run, RunState
 from core.runs.snapshots import (
     PHOTO,
     Pinned,

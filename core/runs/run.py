@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,12 @@ from filelock import FileLock, Timeout
 from core.config import TrainConfig, read_config
 from core.errors import ConfigError, RunError
 from core.files import new_folder, read_json, write_json
+from core.runs.names import RUN_ID, check_run_id, new_run_id
 from core.runs.progress import Progress
 
-RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 STALLED_AFTER_SECONDS = 60.0
+LEARNING_RATE_FACTORS = (0.001, 1000.0)  # the least and the greatest
 _FRESH_SECONDS = 5.0  # a writer reports every second
-_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _probe = threading.Lock()
 
 
@@ -149,6 +147,26 @@ class Run:
         """Whether someone asked the writer to stop and it has not answered yet."""
         return (self.path / "control.json").exists()
 
+    def request_learning_rate_factor(self, factor: float) -> None:
+        """Ask the writer to take `factor` times the schedule's learning rate from its next step on, or when it resumes.
+
+        Raises RunError for a factor beyond LEARNING_RATE_FACTORS, or where the wish can't be written.
+        """
+        least, greatest = LEARNING_RATE_FACTORS
+        if not least <= factor <= greatest:
+            raise RunError(f"The learning rate can be multiplied by {least:g} to {greatest:g}, not by {factor:g}.")
+        try:
+            write_json(self.path / "learning_rate.json", {"factor": factor})
+        except OSError as error:
+            raise RunError(f"The learning rate of run {self.id!r} stays: {self.path}: {error.strerror}.") from error
+
+    @property
+    def learning_rate_factor(self) -> float | None:
+        """The latest that somebody asked for; None where nobody did."""
+        factor = (read_json(self.path / "learning_rate.json") or {}).get("factor")
+        least, greatest = LEARNING_RATE_FACTORS
+        return float(factor) if isinstance(factor, int | float) and least <= factor <= greatest else None
+
     def lock(self) -> FileLock:
         """The run's lock, not taken. flock on Unix: the kernel frees it when its holder dies."""
         return FileLock(self.path / "run.lock", thread_local=False)
@@ -172,23 +190,6 @@ class Run:
                 except OSError:  # a folder that we may only read: its heartbeat has to do
                     return silence < STALLED_AFTER_SECONDS
         return True
-
-
-def check_run_id(run_id: str) -> str:
-    """`run_id` itself. Raises RunError where it is no plain folder name."""
-    if not RUN_ID.fullmatch(run_id) or run_id.endswith(".") or run_id.partition(".")[0] in _WINDOWS_DEVICES:
-        raise RunError(
-            f"{run_id[:80]!r} can't name a run: use 1 to 64 lower-case letters, digits, dots, dashes or underscores, "
-            "beginning with a letter or digit."
-        )
-    return run_id
-
-
-def new_run_id(runs_dir: Path, config: TrainConfig) -> str:
-    """Preset and start time, such as `laptop-2026-03-01-1407`; numbered where that is taken."""
-    stem = f"{config.preset}-{datetime.now():%Y-%m-%d-%H%M}"
-    names = [stem, *(f"{stem}-{number}" for number in range(2, 100))]
-    return next(name for name in names if not (runs_dir / name).exists())
 
 
 def create_run(runs_dir: Path, config: TrainConfig, environment: dict[str, Any], run_id: str | None = None) -> Run:

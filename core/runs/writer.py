@@ -14,7 +14,7 @@ from filelock import Timeout
 
 from core.errors import RunLockedError
 from core.files import remove, remove_leftovers, write_json, write_json_quickly
-from core.runs.metrics import encode, segment_paths
+from core.runs.metrics import MetricsReader, RateChange, encode, segment_paths
 from core.runs.progress import Progress
 from core.runs.run import Run, RunState
 
@@ -74,6 +74,17 @@ class RunWriter:
     def stop_requested(self) -> bool:
         """Whether someone asked this run to stop (`Run.request_stop`)."""
         return self.run.stop_requested
+
+    def learning_rate_factor(self) -> float:
+        """The latest that someone asked for (`Run.request_learning_rate_factor`); 0 where nobody did."""
+        return self.run.learning_rate_factor or 0.0
+
+    def rate_changes(self) -> list[RateChange]:
+        """How the learning rate was changed in earlier attempts."""
+        reader = MetricsReader(self.run.path)
+        if self.attempt > 1:
+            reader.poll()
+        return reader.rate_changes()
 
     def log(self, kind: str, **fields: Any) -> None:
         """Append one record to the metrics, visible to readers at once and on disk within about a second."""

@@ -11,10 +11,11 @@ from typing import Any, Union, get_args, get_origin
 
 from rich.console import Console
 
-from core.config import PRESET_HELP, TrainConfig, make_config
+from core.config import TrainConfig, make_config
 from core.errors import ConfigError, CoreError, RunError
 from core.follow import follow, summary
 from core.paths import data_dir
+from core.presets import PRESET_HELP
 from core.runs.run import Run, RunState, load_run
 from core.training import distributed, jobs
 
@@ -40,7 +41,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
-    given = {name: None if value == "all" else value for name, value in given.items()}
+    given = {name: None if value in ("all", "none") else value for name, value in given.items()}
     if distributed.is_launched():
         distributed.join(on_cpu=_device(options, given) == "cpu")
     if not distributed.current().is_first:

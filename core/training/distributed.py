@@ -18,6 +18,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from core.errors import ConfigError
+from core.runs.metrics import RateChange
 from core.runs.run import Run
 from core.runs.writer import RunWriter
 
@@ -41,13 +42,13 @@ class Peers:
         """This process's part of `indices`; together the parts are the whole."""
         return indices[self.rank :: self.count]
 
-    def broadcast_flag(self, flag: bool) -> bool:
-        """The first process's flag, in every process: once a step, so without pickling or waiting for a GPU."""
+    def broadcast_numbers(self, *numbers: float) -> list[float]:
+        """The first process's numbers, in every process: once a step, so without pickling or waiting for a GPU."""
         if self.count == 1:
-            return flag
-        answer = torch.tensor([flag], dtype=torch.uint8)
+            return [*numbers]
+        answer = torch.tensor(numbers, dtype=torch.float64)
         distributed.broadcast(answer, src=0)
-        return bool(answer.item())
+        return answer.tolist()
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
         """The sum of `values` over all processes, in place."""
@@ -133,7 +134,7 @@ def leave() -> None:
 
 
 class SilentWriter(RunWriter):
-    """What the other processes write: nothing. A stop reaches them through the first."""
+    """What the other processes write: nothing. A wish reaches them through the first."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -144,6 +145,12 @@ class SilentWriter(RunWriter):
 
     def stop_requested(self) -> bool:
         return False
+
+    def learning_rate_factor(self) -> float:
+        return 0.0
+
+    def rate_changes(self) -> list[RateChange]:
+        return []
 
     def log(self, kind: str, **fields: Any) -> None: ...
 

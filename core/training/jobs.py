@@ -18,6 +18,7 @@ from core.config import TrainConfig
 from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
+from core.training.beginning import find_pretrained, with_its_lrn
 from core.training.device import describe, device_lock, out_of_memory, pick_device, release_memory
 from core.training.distributed import SilentWriter, current, report_failure, reported_failure
 from core.training.loop import train
@@ -34,9 +35,10 @@ def start(config: TrainConfig, *, runs_dir: Path, data_dir: Path, run_id: str | 
     """Create a run and train it in the background.
 
     Raises RunLockedError while another run trains in this process, RunError for a bad or taken run_id, ConfigError
-    where the device isn't there.
+    where the device, or the run whose weights it is to begin with, isn't there.
     """
     device = _usable_device(config)
+    config = with_its_lrn(config, find_pretrained(config, runs_dir))
     with _lock:
         _refuse_second()
         run = create_run(runs_dir, config, _environment(config, device), run_id)

@@ -19,6 +19,7 @@ from core.runs.run import RunState
 from core.runs.snapshots import forget_snapshots_after, is_kept
 from core.runs.writer import RunWriter
 from core.training.device import describe, memory_in_use, pick_device, prepare_worker
+from core.training.live_rate import LiveRate
 from core.training.loading import load
 from core.training.optimizer import learning_rate
 from core.training.progressive import step_cost
@@ -42,7 +43,8 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     name, precision = describe(config, device)
     writer.report(device=name, precision=precision)
     data = load(writer, config, data_dir)
-    state = begin(writer.run, config, data.train, device)
+    state = begin(writer, config, data.train, device)
+    state.live_rate = LiveRate(state.peers.broadcast(writer.rate_changes()))
     writer.log(
         "event",
         event="start",
@@ -86,10 +88,12 @@ def train_one_epoch(
     pending: list[PendingStep] = []
     flushed = time.perf_counter()
     for start in range((state.step % state.steps_per_epoch) * config.batch_size, len(order), config.batch_size):
-        if state.peers.broadcast_flag(writer.stop_requested()):
+        stop, asked = state.peers.broadcast_numbers(writer.stop_requested(), writer.learning_rate_factor())
+        if stop:
             _log_steps(writer, config, state, pending, flushed)
             raise StopRequested("Stopped while training.")
-        rate = learning_rate(config, state.step, state.num_steps)
+        factor = state.live_rate.factor(writer, state.step, asked)
+        rate = factor * learning_rate(config, state.step, state.num_steps)
         chosen = state.peers.share(order[start : start + config.batch_size])
         result = training_step(config, state, images[chosen], labels[chosen], rate)
         state.step += 1

@@ -13,8 +13,9 @@ import torch
 from core.config import TrainConfig
 from core.data.images import ImageSet
 from core.errors import RunError
-from core.model.alexnet import AlexNet, InputSpec
+from core.model.alexnet import AlexNet
 from core.runs.checkpoints import (
+    Checkpoint,
     Which,
     available,
     best_accuracy,
@@ -26,9 +27,11 @@ from core.runs.checkpoints import (
 from core.runs.run import Run
 from core.runs.writer import RunWriter
 from core.training.average import WeightAverage
+from core.training.beginning import find_pretrained, new_network
 from core.training.device import pick_precision
 from core.training.distributed import Peers, current
 from core.training.graph import StepGraphs
+from core.training.live_rate import LiveRate
 from core.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from core.training.progressive import cost_left
 
@@ -72,6 +75,7 @@ class TrainingState:
     average: WeightAverage | None = None
     graphs: StepGraphs | None = None
     peers: Peers = field(default_factory=Peers)
+    live_rate: LiveRate = field(default_factory=lambda: LiveRate([]))
 
     @property
     def epoch_to_finish(self) -> bool:
@@ -113,22 +117,28 @@ class TrainingState:
         return training + (config.num_epochs - self.epoch) * self.validation_seconds
 
 
-def begin(run: Run, config: TrainConfig, images: ImageSet, device: torch.device) -> TrainingState:
-    """A fresh network for the training images, or the one that the run's last checkpoint holds."""
+def begin(writer: RunWriter, config: TrainConfig, images: ImageSet, device: torch.device) -> TrainingState:
+    """A fresh network for the training images, or the one that the run's last checkpoint holds.
+
+    Raises ConfigError where the weights to begin with aren't there.
+    """
+    run = writer.run
     if not available(run):
-        return fresh(config, images, device)
+        pretrained = find_pretrained(config, run.path.parent)
+        if pretrained:
+            step, weights = pretrained.step, pretrained.fingerprint
+            writer.log("event", event="pretrained", run=pretrained.run.id, step=step, weights=weights)
+        return fresh(config, images, device, pretrained)
     state = _around(load_model(run, "last", device).requires_grad_(True), config, len(images), device)
     _restore(run, state)
     return state
 
 
-def fresh(config: TrainConfig, images: ImageSet, device: torch.device) -> TrainingState:
-    """A new network for the training images, initialised from the seed."""
-    names = images.class_names
-    spec = _input_spec(config, images)
-    model = AlexNet(len(names), class_names=names, input_spec=spec, lrn_alpha=config.lrn_alpha)
-    model.initialize(torch.Generator().manual_seed(config.seed))
-    return _around(model, config, len(images), device)
+def fresh(
+    config: TrainConfig, images: ImageSet, device: torch.device, pretrained: Checkpoint | None = None
+) -> TrainingState:
+    """Before the first step, with a new network for the training images."""
+    return _around(new_network(config, images, pretrained), config, len(images), device)
 
 
 def _around(model: AlexNet, config: TrainConfig, num_images: int, device: torch.device) -> TrainingState:
@@ -218,14 +228,6 @@ def _live_weights(state: TrainingState) -> dict[str, torch.Tensor]:
     if state.average is None:
         return {}
     return {_LIVE + name: value.detach().cpu().contiguous() for name, value in state.model.named_parameters()}
-
-
-def _input_spec(config: TrainConfig, images: ImageSet) -> InputSpec:
-    if config.normalize == "unit":
-        return InputSpec(images.image_size, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
-    pixels = images.images[: 1 << 14].permute(1, 0, 2, 3).flatten(1).double()
-    mean, std = (tuple(round(v, 2) for v in row) for row in (pixels.mean(1).tolist(), pixels.std(1).tolist()))
-    return InputSpec(images.image_size, mean, tuple(max(v, 1.0) for v in std))
 
 
 def derived_seed(seed: int, number: int) -> int:

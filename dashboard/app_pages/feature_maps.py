@@ -53,7 +53,7 @@ def draw_mosaic(maps: FeatureMaps, sheet: Mosaic, channel: int, image: str) -> N
 
 
 st.title("Feature maps")
-checkpoint = checkpoint_picker()
+checkpoint = checkpoint_picker(can_follow=True)
 if checkpoint is None:
     st.stop()
 images = image_picker(checkpoint.run)

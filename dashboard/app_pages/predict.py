@@ -56,7 +56,7 @@ def show_many(images: list[Chosen], predictions: list[Prediction]) -> None:
 
 
 st.title("Predict")
-checkpoint = checkpoint_picker()
+checkpoint = checkpoint_picker(can_follow=True)
 if checkpoint is None:
     st.stop()
 images = image_picker(checkpoint.run, several=True)

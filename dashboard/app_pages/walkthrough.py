@@ -51,7 +51,7 @@ def walk_through(checkpoint: Checkpoint, image: Chosen) -> None:
 
 st.title("Walkthrough")
 st.markdown("One number of the network, worked out from the pixels it sees to the value that the next layer reads.")
-checkpoint = checkpoint_picker()
+checkpoint = checkpoint_picker(can_follow=True)
 if checkpoint is None:
     st.stop()
 images = image_picker(checkpoint.run)

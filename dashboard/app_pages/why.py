@@ -60,7 +60,7 @@ st.markdown(
     "Which pixels speak for a class? Four methods explain the same number, the class's score before the softmax. "
     "Trust what several of them agree on."
 )
-checkpoint = checkpoint_picker()
+checkpoint = checkpoint_picker(can_follow=True)
 if checkpoint is None:
     st.stop()
 images = image_picker(checkpoint.run)

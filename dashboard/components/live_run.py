@@ -16,8 +16,10 @@ from core.training import jobs
 from core.wording import before_packing
 from dashboard import cache, charts, state
 from dashboard.components.curve_picker import pick_curves
+from dashboard.components.delete_control import delete_control
 from dashboard.components.live_chart import live_charts
 from dashboard.components.packed_run import packed_run
+from dashboard.components.rate_control import rate_control
 from dashboard.components.status import error_box, progress_line, status_line
 from dashboard.html_charts import confusion_html
 from dashboard.markdown import plain
@@ -44,7 +46,7 @@ def _draw(run: Run, drawn_as: RunState) -> None:
     progress = run.progress
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         status_line(run, now)
-        _controls(run, now)
+        _controls(run, now, reader)
     _say(run, now, reader)
     if now.is_active:
         st.progress(progress.fraction, progress_line(progress))
@@ -53,8 +55,10 @@ def _draw(run: Run, drawn_as: RunState) -> None:
     _classes(run, reader)
 
 
-def _controls(run: Run, now: RunState) -> None:
+def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
     if now.is_active:
+        rates = reader.recent("learning_rate", 1)
+        rate_control(run, rates[0] if len(rates) else None)
         stopping = run.stop_requested
         st.button(
             "Stopping" if stopping else "Stop", icon=":material/stop:", on_click=_stop, args=(run,),
@@ -65,6 +69,8 @@ def _controls(run: Run, now: RunState) -> None:
             "Resume", icon=":material/resume:", on_click=_resume, args=(run,), key="resume", type="primary",
             disabled=jobs.active() is not None, help="Goes on from the last checkpoint.",
         )  # fmt: skip
+    if not (now.is_active or run.is_packed):
+        delete_control(run)
 
 
 def _stop(run: Run) -> None:
@@ -85,6 +91,8 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     """What a user should know beyond the curves."""
     if run.data.get("synthetic"):
         st.caption(":material/info: Synthetic shapes, drawn by a program: nothing is learnt about photographs.")
+    if source := run.config.pretrained:
+        st.caption(f":material/info: Begun with the weights of run {plain(source)}.")
     if now is RunState.FAILED:
         st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
     if now is RunState.INTERRUPTED:
@@ -93,6 +101,8 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
         st.warning("This run has not reported for over a minute. It may be on a long step, or its process hangs.")
     for note in run.data.get("notes", ()):
         st.caption(f":material/warning: {plain(note)}")
+    if changes := [f"× {change.factor:g} from step {change.step + 1:,} on" for change in reader.rate_changes()]:
+        st.caption(f":material/speed: The learning rate was changed by hand: {', '.join(changes)}.")
     if reader.damaged:
         st.caption(f":material/warning: Damaged lines of the metrics that were skipped: {reader.damaged}.")
 

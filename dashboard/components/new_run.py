@@ -5,18 +5,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import streamlit as st
 
-from core.config import (
-    PRESET_HELP,
-    PRESETS,
-    Preset,
-    TrainConfig,
-    field_help,
-    field_limits,
-    make_config,
-    preset_values,
-)
+from core.config import TrainConfig, field_help, field_limits, make_config
 from core.errors import CoreError
 from core.paths import data_dir, runs_dir
+from core.presets import PRESET_HELP, PRESETS, Preset, preset_values
+from core.runs.checkpoints import available
+from core.runs.differences import differing_settings
+from core.runs.run import list_runs
 from core.training import jobs
 from core.training.cost import estimate
 from core.training.device import pick_device
@@ -27,7 +22,7 @@ from dashboard.components.status import error_box
 from dashboard.markdown import plain
 
 _SOURCES = {"shapes": "Synthetic shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
-_MAIN_FIELDS = ("preset", "data_source", "data_dir")
+_MAIN_FIELDS = ("preset", "data_source", "data_dir", "pretrained")
 
 
 def new_run() -> None:
@@ -46,19 +41,25 @@ def new_run() -> None:
         error_box(error)
     if busy is not None:
         st.caption(f":material/info: Run {plain(busy.id)} is training; stop it, or wait for its end, to start another.")
-    st.button(
-        "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
-        disabled=busy is not None or config is None,
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Name", key=state.NAME, persist_state="session", placeholder="preset and time", width=260,
+            help="Small letters, digits, dots, dashes and underscores. It is the name of the run's folder.",
+        )  # fmt: skip
+        st.button(
+            "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
+            disabled=busy is not None or config is None,
+        )  # fmt: skip
 
 
 def _start() -> None:
     try:
-        run = jobs.start(_chosen(), runs_dir=runs_dir(), data_dir=data_dir())
+        run = jobs.start(_chosen(), runs_dir=runs_dir(), data_dir=data_dir(), run_id=state.run_name())
     except CoreError as error:
         state.leave_message(str(error))
     else:
         state.select_run(run.id)
+        state.forget_name()
         state.close_form()
 
 
@@ -73,6 +74,7 @@ def _config() -> TrainConfig | None:
             "Preset", PRESETS, default="smoke", required=True, key=state.PRESET, persist_state="session",
             help="  \n".join(f"**{name}**: {text}" for name, text in PRESET_HELP.items()),
         )  # fmt: skip
+        _first_weights(state.setting("pretrained", preset, ""))
     st.caption(PRESET_HELP[preset])
     folder = ""
     if source == "folder":
@@ -85,7 +87,35 @@ def _config() -> TrainConfig | None:
     if source == "folder" and not folder:
         st.info("Name the folder that holds one folder of images per class.", icon=":material/folder_open:")
         return None
-    return _chosen()
+    config = _chosen()
+    _changes(config)
+    return config
+
+
+def _changes(config: TrainConfig) -> None:
+    """What differs from the preset: the settings themselves are folded away."""
+    here = {
+        name: getattr(config, name) for name in TrainConfig.model_fields if name not in (*_MAIN_FIELDS, "pinned_images")
+    }
+    usual = make_config(**_data(), preset=config.preset)
+    changed = differing_settings({"preset": {name: getattr(usual, name) for name in here}, "form": here})["form"]
+    if changed.empty:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        listed = " · ".join(f"{str(name).replace('_', ' ')} **{plain(value)}**" for name, value in changed.items())
+        st.caption(f"Unlike the preset: {listed}", width="content")
+        st.button(
+            "Back to the preset",
+            key="as_preset",
+            type="tertiary",
+            on_click=_reset,
+            args=(config.preset, [*changed.index]),
+        )
+
+
+def _reset(preset: Preset, names: list[str]) -> None:
+    for name in names:
+        st.session_state.pop(state.setting(name, preset, ""), None)
 
 
 def _chosen() -> TrainConfig:
@@ -130,6 +160,16 @@ def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
     )
 
 
+def _first_weights(key: str) -> None:
+    """Random ones, or those of a run; a folder of a few pictures is soon learnt from a trained network."""
+    runs = [None, *(run.id for run in list_runs(runs_dir()) if available(run))]
+    state.keep_valid(key, runs)
+    st.selectbox(
+        "Weights to begin with", runs, key=key, persist_state="session", width=260, help=field_help("pretrained"),
+        format_func=lambda run_id: "random" if run_id is None else run_id,
+    )  # fmt: skip
+
+
 def _settings(preset: Preset, data: str) -> None:
     """A widget for each further field, three to a row."""
     defaults = TrainConfig(**preset_values(preset), data_source="shapes", pinned_images=pins.pinned(data))
@@ -142,21 +182,21 @@ def _settings(preset: Preset, data: str) -> None:
 def _widget(name: str, default: Any, key: str) -> Any:
     label, text = name.replace("_", " ").capitalize(), field_help(name)
     annotation = TrainConfig.model_fields[name].annotation
+    if get_origin(annotation) is tuple:  # not kept: the pins on the other pages are its default
+        pins = ", ".join(map(str, default))
+        return st.text_input(label, pins, key=key, help=text, placeholder="one a class, up to eight")
+    kept: dict[str, Any] = {"key": key, "help": text, "persist_state": "session"}
     if get_origin(annotation) is Literal:
         options = get_args(annotation)
-        return st.selectbox(label, options, index=options.index(default), key=key, help=text)
+        return st.selectbox(label, options, index=options.index(default), **kept)
     if annotation is bool:
-        return st.toggle(label, default, key=key, help=text)
-    if get_origin(annotation) is tuple:
-        return st.text_input(
-            label, ", ".join(map(str, default)), key=key, help=text, placeholder="one a class, up to eight"
-        )
+        return st.toggle(label, default, **kept)
     low, high = field_limits(name)
     if annotation is float:
-        return st.number_input(label, low, high, float(default), format="%g", step=None, key=key, help=text)
+        return st.number_input(label, low, high, float(default), format="%g", step=None, **kept)
     least, greatest = (None if limit is None else int(limit) for limit in (low, high))
     if get_origin(annotation) not in (Union, types.UnionType):
-        return st.number_input(label, least, greatest, default, step=1, key=key, help=text)
+        return st.number_input(label, least, greatest, default, step=1, **kept)
     if key not in st.session_state:  # as the widget's own default, it would come back whenever the field is emptied
         st.session_state[key] = default
-    return st.number_input(label, least, greatest, None, step=1, key=key, help=text, placeholder="all")
+    return st.number_input(label, least, greatest, None, step=1, placeholder="all", **kept)

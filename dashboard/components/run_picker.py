@@ -12,9 +12,14 @@ from core.wording import before_packing
 from dashboard import links, state
 from dashboard.components.status import data_with_size, error_box
 
+_WATCH_SECONDS = 3.0
 
-def checkpoint_picker() -> Checkpoint | None:
-    """The checkpoint to look at; None, and a word on what to do next, where there is none."""
+
+def checkpoint_picker(*, can_follow: bool = False) -> Checkpoint | None:
+    """The checkpoint to look at; None, and a word on what to do next, where there is none.
+
+    can_follow: offer to draw the page anew with each checkpoint that a run saves while it trains.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = run_picker(lambda run: bool(available(run)), "No trained network yet")
         if run is None:
@@ -26,13 +31,31 @@ def checkpoint_picker() -> Checkpoint | None:
             "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", required=True,
             help="best: of the saved epochs, that of the highest validation accuracy; last: the latest saved weights.",
         )  # fmt: skip
+        is_live = can_follow and run.state.is_active
+        follows = is_live and st.toggle(
+            "Follow", True, key=state.FOLLOW_WEIGHTS, persist_state="session",
+            help="Show each new checkpoint of this run as soon as the training saves it.",
+        )  # fmt: skip
     try:
-        checkpoint = find_checkpoint(run, which or choices[0])
+        which = which or choices[0]
+        checkpoint = find_checkpoint(run, which)
         st.caption(about(checkpoint))
+        if follows:
+            st.fragment(_await_newer, run_every=_WATCH_SECONDS)(checkpoint, which)
     except CoreError as error:
         error_box(error)
         return None
     return checkpoint
+
+
+def _await_newer(shown: Checkpoint, which: str) -> None:
+    """Draw the page anew once the run has saved another checkpoint, or has ended."""
+    try:
+        newest = find_checkpoint(shown.run, which)
+    except CoreError:  # being replaced; the next look will tell
+        return
+    if newest.fingerprint != shown.fingerprint or not shown.run.state.is_active:
+        st.rerun()
 
 
 def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:

@@ -1,5 +1,7 @@
 """From page to page through the entry file."""
 
+import time
+
 import pytest
 
 PAGES = {
@@ -56,6 +58,51 @@ def test_the_chosen_run_is_the_same_on_every_page(open_page, write_run, runs_dir
         assert at.selectbox(key="run").value == "older", page
     at.switch_page("app_pages/train.py").run()
     assert "**older**" in said(at)
+
+
+def test_a_run_that_nobody_chose_gives_way_on_train_to_one_that_trains(
+    open_page, write_run, runs_dir, trained_run, said
+):
+    write_run("old", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    at = open_page(runs_dir, "predict")
+    assert at.selectbox(key="run").value == "old"
+    new = write_run("new", weights_of=trained_run, progress={"heartbeat": time.time()})
+    with new.lock():
+        at.run()
+        assert at.selectbox(key="run").value == "old", "nothing changes under the eyes of who looks at it"
+        at.switch_page("app_pages/train.py").run()
+        assert "**new**" in said(at)
+        at.query_params.clear()  # as a browser does when the page changes
+        at.switch_page("app_pages/predict.py").run()
+        assert at.selectbox(key="run").value == "new"
+        at.selectbox(key="run").set_value("old").run()
+        at.switch_page("app_pages/train.py").run()
+        assert "**old**" in said(at)
+
+
+def test_the_best_checkpoint_takes_the_place_of_the_last_where_nobody_chose(
+    open_page, write_run, runs_dir, trained_run
+):
+    run = write_run("a", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    (run.path / "best.json").rename(run.path / "later.json")
+    at = open_page(runs_dir, "predict")
+    assert at.segmented_control(key="checkpoint").value == "last"
+    (run.path / "later.json").rename(run.path / "best.json")
+    at.run()
+    assert at.segmented_control(key="checkpoint").value == "best"
+    at.segmented_control(key="checkpoint").set_value("last").run().run()
+    assert at.segmented_control(key="checkpoint").value == "last"
+
+
+def test_a_page_follows_the_checkpoints_of_a_run_that_trains(open_page, write_run, runs_dir, trained_run):
+    run = write_run("a", weights_of=trained_run, progress={"heartbeat": time.time()})
+    for page in ("predict", "feature_maps", "why", "walkthrough"):
+        with run.lock():
+            at = open_page(runs_dir, page)
+            assert at.toggle(key="follow_weights").value, page
+            assert not at.exception
+        at.run()
+        assert "follow_weights" not in {toggle.key for toggle in at.toggle}, "it trains no more"
 
 
 @pytest.mark.parametrize("page", ["train", "predict", "feature_maps"])

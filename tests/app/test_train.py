@@ -6,8 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from core.config import preset_values
 from core.errors import ConfigError, RunError
+from core.presets import preset_values
 from core.runs.metrics import encode
 from core.runs.run import Run, RunState, list_runs
 from core.training import jobs

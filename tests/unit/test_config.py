@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from core.config import PRESET_HELP, PRESETS, TrainConfig, field_help, field_limits, make_config, preset_values
+from core.config import TrainConfig, field_help, field_limits, make_config
 from core.errors import ConfigError
+from core.presets import PRESET_HELP, PRESETS, preset_values
 
 NUMBER_FIELDS = ["train_limit", "val_limit"]  # whose default is none, and those whose default is a number
 NUMBER_FIELDS += [name for name, field in TrainConfig.model_fields.items() if type(field.default) in (int, float)]

@@ -19,7 +19,8 @@ from core.errors import CoreError, RunError
 from core.follow import summary
 from core.runs.checkpoints import available, find_checkpoint
 from core.runs.metrics import MetricsReader
-from core.runs.run import STALLED_AFTER_SECONDS, Run, RunState, create_run, list_runs, load_run, new_run_id
+from core.runs.names import new_run_id
+from core.runs.run import STALLED_AFTER_SECONDS, Run, RunState, create_run, list_runs, load_run
 from core.runs.writer import RunWriter
 
 

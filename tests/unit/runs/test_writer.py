@@ -109,6 +109,23 @@ def test_a_full_disk_takes_a_wish_to_stop(run: Run, monkeypatch: pytest.MonkeyPa
     assert run.stop_requested
 
 
+def test_a_wish_for_another_learning_rate_stays_and_is_checked(run: Run, tmp_path: Path) -> None:
+    assert run.learning_rate_factor is None
+    with RunWriter(run) as writer:
+        assert writer.learning_rate_factor() == 0
+        run.request_learning_rate_factor(0.5)
+        assert writer.learning_rate_factor() == 0.5
+    with RunWriter(run) as writer:
+        assert writer.learning_rate_factor() == 0.5
+    for factor in (0, -1, 1001, float("nan")):
+        with pytest.raises(RunError, match=r"can be multiplied by 0\.001 to 1000, not by"):
+            run.request_learning_rate_factor(factor)
+    (run.path / "learning_rate.json").write_text('{"factor": "much"}')
+    assert run.learning_rate_factor is None
+    with pytest.raises(RunError, match=r"The learning rate of run 'deleted' stays: .*: No such file or directory"):
+        Run(tmp_path / "deleted").request_learning_rate_factor(2)
+
+
 def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(run: Run) -> None:
     (run.path / "checkpoints").mkdir()
     leftovers = [run.path / ".progress.json.tmp", run.path / "checkpoints" / ".step-00000001.safetensors.x1.tmp"]

@@ -131,7 +131,7 @@ def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_launched()
     peers, values = current(), torch.ones(2)
     assert peers == Peers(0, 1)
-    assert (peers.broadcast_flag(True), peers.broadcast_flag(False), peers.broadcast("x")) == (True, False, "x")
+    assert (peers.broadcast_numbers(True, 0.5), peers.broadcast("x")) == ([True, 0.5], "x")
     assert peers.total(values) is values
     assert torch.equal(values, torch.ones(2))
     model = torch.nn.Linear(1, 1)
