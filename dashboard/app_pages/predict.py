@@ -14,6 +14,7 @@ from dashboard.images import Chosen, thumbnail
 from dashboard.markdown import plain
 
 _TOP = 5
+_MOST_NAMES = 20
 
 
 def show_one(checkpoint: Checkpoint, image: Chosen, prediction: Prediction) -> None:
@@ -26,6 +27,10 @@ def show_one(checkpoint: Checkpoint, image: Chosen, prediction: Prediction) -> N
             else f" :red[:material/close: it is {plain(image.label)}]"
         )
     st.markdown(verdict)
+    if image.label is None:
+        names = prediction.class_names
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        st.caption(f"It has to choose one of the classes that it knows: {plain(', '.join(names[:_MOST_NAMES]))}{more}.")
     original, seen, bars = st.columns([1, 1, 2])
     original.image(image.enlarged(), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch")
     seen.image(

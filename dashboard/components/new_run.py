@@ -99,18 +99,16 @@ def _changes(config: TrainConfig) -> None:
     }
     usual = make_config(**_data(), preset=config.preset)
     changed = differing_settings({"preset": {name: getattr(usual, name) for name in here}, "form": here})["form"]
+    place = st.container(horizontal=True, vertical_alignment="center")  # also where empty: what follows keeps its place
     if changed.empty:
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with place:
         listed = " · ".join(f"{str(name).replace('_', ' ')} **{plain(value)}**" for name, value in changed.items())
         st.caption(f"Unlike the preset: {listed}", width="content")
         st.button(
-            "Back to the preset",
-            key="as_preset",
-            type="tertiary",
-            on_click=_reset,
+            "Back to the preset", key="as_preset", type="tertiary", on_click=_reset,
             args=(config.preset, [*changed.index]),
-        )
+        )  # fmt: skip
 
 
 def _reset(preset: Preset, names: list[str]) -> None:
