@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.images import ImageSet, balanced_limit, require_usable, split_off
+from core.data.images import ImageSet, balanced_limit, channel_statistics, require_usable, split_off
 from core.errors import DataError
 from tests.conftest import class_counts
 
@@ -96,3 +96,15 @@ def test_one_image_for_a_viewer() -> None:
 def test_empty_set_is_refused_by_name() -> None:
     with pytest.raises(DataError, match="validation set holds no image"):
         require_usable("validation", make_set([0, 0]))
+
+
+@pytest.mark.parametrize("count", [1, 256, 600])
+def test_channel_statistics_are_those_of_all_pixels(count: int) -> None:
+    generator = torch.Generator().manual_seed(count)
+    images = torch.randint(0, 200, (count, 3, 4, 4), dtype=torch.uint8, generator=generator)
+    images[-1] = 255  # a class that comes last in its folder counts too
+    images[:, 2] //= 3
+    pixels = images.permute(1, 0, 2, 3).flatten(1).double()
+    mean, deviation = channel_statistics(images)
+    assert mean == pytest.approx(pixels.mean(1).tolist(), rel=1e-12)
+    assert deviation == pytest.approx(pixels.std(1).tolist(), rel=1e-12)
