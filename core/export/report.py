@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from core.data.images import ImageSet, balanced_limit
-from core.errors import CoreError, ExportError, InspectionError
+from core.errors import CoreError, ExportError
 from core.export.curves import class_charts, learning_charts
 from core.export.files import whole
 from core.export.html import code, paragraph, picture, section, table, text
@@ -179,14 +179,14 @@ def _mistakes(subject: Subject, on_batch: Callable[[int], object]) -> str:
     title = "Worst mistakes"
     try:
         images = subject.images()
-        stored = Outcomes.load(subject.checkpoint.derived(OUTCOMES_FILE))
-        if stored is None or stored.images != images.fingerprint():
-            images = balanced_limit(images, _JUDGED, seed=0)
-            stored = judge(subject.model, images, on_batch)
-    except InspectionError as error:  # the images have other classes
-        return section(title, paragraph(f"Not shown: {error}"))
     except CoreError:  # its text would say where they should lie
         return section(title, paragraph("Not shown: the test images aren't on this computer."))
+    if images.class_names != subject.model.class_names:
+        return section(title, paragraph("Not shown: the test images have other classes than the network knows."))
+    stored = Outcomes.load(subject.checkpoint.derived(OUTCOMES_FILE))
+    if stored is None or stored.images != images.fingerprint():
+        images = balanced_limit(images, _JUDGED, seed=0)
+        stored = judge(subject.model, images, on_batch)
     wrong = stored.select(wrong=True)
     words = (
         f"Of {len(stored):,} test images {len(wrong):,} are taken for something else"
