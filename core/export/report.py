@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.data.images import ImageSet, balanced_limit
+from core.data.images import ImageSet, balanced_limit, doubt_about
 from core.errors import CoreError, ExportError
 from core.export.curves import class_charts, learning_charts
 from core.export.files import whole
@@ -183,8 +183,10 @@ def _mistakes(subject: Subject, on_batch: Callable[[int], object]) -> str:
         return section(title, paragraph("Not shown: the test images aren't on this computer."))
     if images.class_names != subject.model.class_names:
         return section(title, paragraph("Not shown: the test images have other classes than the network knows."))
+    fingerprint = images.fingerprint()  # of all of them
+    doubt = doubt_about(fingerprint, subject.checkpoint.run.data)
     stored = Outcomes.load(subject.checkpoint.derived(OUTCOMES_FILE))
-    if stored is None or stored.images != images.fingerprint():
+    if stored is None or stored.images != fingerprint:
         images = balanced_limit(images, _JUDGED, seed=0)
         stored = judge(subject.model, images, on_batch)
     wrong = stored.select(wrong=True)
@@ -200,7 +202,7 @@ def _mistakes(subject: Subject, on_batch: Callable[[int], object]) -> str:
         small = Image.fromarray(images.image(int(index)))
         small.thumbnail((128, 128))
         thumbs.append(picture(small, f"A picture of {true}", caption, "thumb"))
-    return section(title, paragraph(words), f'<div class="thumbs">{"".join(thumbs)}</div>')
+    return section(title, paragraph(f"{words} {doubt}".rstrip()), f'<div class="thumbs">{"".join(thumbs)}</div>')
 
 
 def _origin(subject: Subject) -> str:

@@ -144,6 +144,17 @@ def test_test_images_of_other_classes_are_not_shown(subject: Subject, test_image
     assert "Worst mistakes Not shown: the test images have other classes than the network knows. How" in page.text
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_word_of_doubt_stands_with_changed_test_images(
+    begun: Callable[..., Subject], test_images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    monkeypatch.setattr("core.export.report._JUDGED", 3)
+    subject = begun(test_fingerprint="0" * 16 if changed else test_images.fingerprint())
+    page = write(subject, tmp_path / "report.html")
+    assert "Of 3 test images" in page.text
+    assert ("The test images have changed since the run began" in page.text) == changed
+
+
 def test_what_was_said_of_this_computers_files_stays_here(begun: Callable[..., Subject], tmp_path: Path) -> None:
     subject = begun(notes=["The decoded images could not be kept in /elsewhere/data."], fingerprint="abc")
     page = write(subject, tmp_path / "report.html")
