@@ -64,7 +64,8 @@ def load_folder(
                 if problem := write_decoded(cache, decoded):
                     notes.append(f"The decoded images could not be kept in {cache_dir} for next time: {problem}.")
     notes.extend(decoded.notes)
-    if decoded.num_test == 0:
+    _require_readable(tree, decoded, folder)
+    if tree.num_test == 0:
         notes.append(f"No test folder: {test_fraction:.0%} of every class was set aside as the test set.")
         return *split_off(decoded.images, test_fraction, seed), tuple(notes)
     num_train = len(decoded.images) - decoded.num_test
@@ -76,6 +77,15 @@ def count_folder(folder: Path, test_fraction: float = _TEST_FRACTION) -> tuple[i
     tree = scan(folder)
     num_test = tree.num_test or sum(part_size(count, test_fraction) for count in np.bincount(tree.labels).tolist())
     return len(tree.files) - num_test, num_test
+
+
+def _require_readable(tree: Tree, decoded: DecodedTree, folder: Path) -> None:
+    """Raises DataError where all images of the test part were left out: training images must not stand in for them."""
+    if tree.num_test and not decoded.num_test:
+        raise DataError(
+            f"None of the {tree.num_test:,} test images in {folder} can be read. Replace them, or remove the test "
+            "folder: then images of the others are set aside."
+        )
 
 
 def _rows(images: ImageSet, rows: slice) -> ImageSet:

@@ -267,6 +267,14 @@ def test_only_broken_images(tmp_path: Path) -> None:
         load(tmp_path / "tree")
 
 
+def test_a_test_folder_that_cannot_be_read_is_not_replaced_by_training_images(tree: Path) -> None:
+    for path in (tree / "test").rglob("*.png"):
+        path.write_bytes(b"x")
+    for _ in range(2):  # read from the files, then from the cache
+        with pytest.raises(DataError, match=r"None of the 4 test images in .*tree can be read"):
+            load(tree)
+
+
 def test_unwritable_cache_is_a_sentence(tree: Path) -> None:
     (tree.parent / "cache").write_bytes(b"a file is in the way")
     with pytest.raises(DataError, match="can't be written"):
