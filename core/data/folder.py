@@ -80,7 +80,16 @@ def count_folder(folder: Path, test_fraction: float = _TEST_FRACTION) -> tuple[i
 
 
 def _require_readable(tree: Tree, decoded: DecodedTree, folder: Path) -> None:
-    """Raises DataError where all images of the test part were left out: training images must not stand in for them."""
+    """Raises DataError where nothing is left of a class to train on.
+
+    Or of the test part: training images must not stand in for it.
+    """
+    num_train = len(decoded.images) - decoded.num_test
+    counts = np.bincount(decoded.images.labels[:num_train].numpy(), minlength=len(tree.class_names))
+    if lost := [name for name, count in zip(tree.class_names, counts, strict=True) if not count]:
+        raise DataError(
+            f"None of the training images of {some(lost)} in {folder} can be read. Replace them, or remove the class."
+        )
     if tree.num_test and not decoded.num_test:
         raise DataError(
             f"None of the {tree.num_test:,} test images in {folder} can be read. Replace them, or remove the test "

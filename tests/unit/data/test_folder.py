@@ -275,6 +275,14 @@ def test_a_test_folder_that_cannot_be_read_is_not_replaced_by_training_images(tr
             load(tree)
 
 
+@pytest.mark.parametrize("part", ["", "train"])
+def test_a_class_without_a_readable_training_image_is_named(tree: Path, part: str) -> None:
+    for path in (tree / "train" / "dog").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(DataError, match=r"None of the training images of dog in .* can be read"):
+        load(tree if part else tree / "train")
+
+
 def test_unwritable_cache_is_a_sentence(tree: Path) -> None:
     (tree.parent / "cache").write_bytes(b"a file is in the way")
     with pytest.raises(DataError, match="can't be written"):
