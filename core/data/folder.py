@@ -43,7 +43,8 @@ def load_folder(
     """(train, test, notes) from `train/<class>/**` and `test/<class>/**`, or from one level of `<class>/**`.
 
     One level (or no test folder) is split: `test_fraction` of every class, by `seed`. Classes are the folder names,
-    sorted. Hidden files, and linked folders inside of a class, are skipped.
+    sorted. Hidden files, and linked folders inside of a class, are skipped; folders beside train and test are named in
+    the notes.
 
     Sizes: where all images are squares of one size up to the largest side S they stay as they are. Otherwise every
     image is scaled (antialiased bicubic) so that its shorter side is S, and its middle square kept. S is 227, or less

@@ -40,18 +40,23 @@ class Tree:
 
 
 def scan(folder: Path) -> Tree:
-    """The tree in `folder`, its parts train and test or one level of classes. Raises DataError."""
+    """The tree in `folder`, its parts train and test (in any case) or one level of classes. Raises DataError."""
     try:
+        top = _subfolders(folder)
+        parts = {path.name.lower(): path for path in top if path.name.lower() in ("train", "test")}
         # A class may be called "train" too; it is a part of the tree only if it holds folders itself.
-        has_parts = bool(_subfolders(folder / "train"))
-        train, num_other = _images_by_class(folder / "train" if has_parts else folder, folder)
-        test, num_other_test = _images_by_class(folder / "test", folder) if has_parts else ({}, 0)
+        if not ("train" in parts and _subfolders(parts["train"])):
+            parts = {"train": folder}
+        train, num_other = _images_by_class(parts["train"], folder)
+        test, num_other_test = _images_by_class(parts["test"], folder) if "test" in parts else ({}, 0)
     except OSError as error:
         raise DataError(f"{folder} can't be read: {error.strerror}. Name the folder that holds your images.") from error
     _require_classes(train, test, folder)
     names = tuple(name for name, files in train.items() if files)
     _require_text(names, folder)
     notes = []
+    if parts["train"] != folder and (beside := [path.name for path in top if path not in parts.values()]):
+        notes.append(f"Left out: {some(beside)}; validation images are split off train.")
     if empty := [name for name in train if name not in names]:
         notes.append(f"Left out, for they hold no image: {some(empty)}.")
     if test and (unseen := [name for name in names if not test.get(name)]):
@@ -72,7 +77,7 @@ def _require_classes(train: dict[str, list[File]], test: dict[str, list[File]], 
         )
     if unknown := [name for name, files in test.items() if files and not train.get(name)]:
         raise DataError(
-            f"{folder / 'test'} has images of {some(unknown)}, of which there are none to train on. "
+            f"The test folder in {folder} has images of {some(unknown)}, of which there are none to train on. "
             "Add them to the train folder, or remove them from the test folder."
         )
 
@@ -103,8 +108,6 @@ def _images_by_class(part: Path, root: Path) -> tuple[dict[str, list[File]], int
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    if folder.name in ("train", "test") and not folder.is_dir():
-        return []
     folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
     return sorted(folders, key=lambda path: path.name)  # as paths they sort otherwise on Windows
 

@@ -76,6 +76,22 @@ def test_class_called_train(tmp_path: Path) -> None:
     assert load(tmp_path / "tree")[0].class_names == ("bus", "train")
 
 
+def test_train_and_test_may_begin_with_a_capital(tree: Path) -> None:
+    expected = [part.fingerprint() for part in load(tree)[:2]]
+    for part in ("train", "test"):
+        (tree / part).rename(tree / part.capitalize())
+    train, test, notes = load(tree)
+    assert ([train.fingerprint(), test.fingerprint()], notes) == (expected, ())
+    assert count_folder(tree) == (8, 4)
+
+
+def test_folders_beside_train_are_said_to_be_left_out(tree: Path) -> None:
+    write_image(tree / "val" / "cat" / "0.png")
+    train, _, notes = load(tree)
+    assert class_counts(train) == [4, 4]
+    assert notes == ("Left out: val; validation images are split off train.",)
+
+
 def test_nested_folders_and_any_case_of_extension(tree: Path) -> None:
     for name in ("a.JPG", "b.Jpeg", "deep/er/c.webp", "d.bmp", "e.GIF", "f.PNG"):
         write_image(tree / "train" / "cat" / name)
