@@ -87,12 +87,11 @@ def _by_class(labels: torch.Tensor, num_classes: int, generator: torch.Generator
 
 def part_size(count: int, fraction: float) -> int:
     """How many of the `count` images of a class split_off takes."""
-    size = round(count * fraction)
-    return min(max(size, 1), count - 1) if count >= 2 else size
+    return min(max(round(count * fraction), 1), count - 1) if count >= 2 else 0
 
 
 def split_off(images: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """(rest, part): `part` takes `fraction` of every class, at least one image of each that has two.
+    """(rest, part): `part` takes `fraction` of every class, at least one image of each that has two, and never all.
 
     The same images, fraction and seed give the same split on every machine.
     """
