@@ -26,6 +26,7 @@ from core.arguments import (
 from core.bench import command as bench
 from core.config import TrainConfig
 from core.data.images import ImageSet, require_classes
+from core.data.prepare import to_square
 from core.data.sources import load_data, load_test_images
 from core.data.uploads import open_picture
 from core.errors import CoreError
@@ -100,7 +101,8 @@ def _images(config: TrainConfig, split: str, progress: OnProgress) -> ImageSet:
 
 def _predict(options: argparse.Namespace) -> int:
     model = load_model(load_run(options.runs_dir, options.run_id), options.which)
-    predictions = predict(model, [open_picture(path) for path in options.image])
+    size = model.input_spec.image_size  # all that is kept of a picture: hundreds may be named
+    predictions = predict(model, [to_square(open_picture(path), size) for path in options.image])
     if options.json:
         rows = [
             {

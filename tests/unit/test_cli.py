@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from PIL import Image
 from core import feature_maps, load_model, load_run, paths, predict
 from core.__main__ import main
 from core.config import TrainConfig, make_config
-from core.data.uploads import open_image
+from core.data.uploads import open_image, open_picture
 from core.runs.run import Run, RunState, create_run
 from core.runs.writer import RunWriter
 from core.training import jobs
@@ -241,6 +242,29 @@ def test_predict_prints_what_core_predicts(
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert main(["predict", picture.name, *trained, "--which", "last"]) == 0
     assert "picture.png" in capsys.readouterr().out
+
+
+def test_predict_holds_one_decoded_picture_at_a_time(
+    trained: list[str], trained_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    opened: list[weakref.ref[Image.Image]] = []
+
+    def watched(path: Path) -> Image.Image:
+        assert not [picture for picture in opened if picture()]
+        picture = open_picture(path)
+        opened.append(weakref.ref(picture))
+        return picture
+
+    files = [tmp_path / f"{side}.png" for side in (32, 70, 300)]
+    for side, path in zip((32, 70, 300), files, strict=True):
+        Image.linear_gradient("L").resize((side, side + 9)).save(path)
+    monkeypatch.setattr("core.__main__.open_picture", watched)
+    assert main(["predict", *map(str, files), *trained, "--json"]) == 0
+    found = [[*row["probabilities"].values()] for row in json.loads(capsys.readouterr().out)]
+    expected = predict(load_model(trained_run), [open_picture(path) for path in files])
+    assert len(opened) == 3
+    assert found == [prediction.probabilities.tolist() for prediction in expected]
 
 
 @pytest.mark.parametrize(("layer", "stage"), [("conv1", "lrn"), ("conv3", "conv"), ("conv5", "pool")])
