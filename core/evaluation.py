@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from core.data.augment import shifted
-from core.data.images import ImageSet
+from core.data.images import ImageSet, require_classes
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 
 _BATCH = 250  # at 1,000 conv1 alone would want 2 GB of a GPU, more than a small training
@@ -63,8 +63,9 @@ def evaluate(
 
     views: average the probabilities over each image as it is (plain), with its mirror image (flip), or over both also
     moved by a pixel (flip-shift). total: sums a tensor over all processes that judge a share of the images each.
-    The model's mode (training or evaluation) is put back afterwards.
+    The model's mode (training or evaluation) is put back. Raises DataError for images of other classes than it knows.
     """
+    require_classes(images, model.class_names)
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

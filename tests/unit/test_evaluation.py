@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import torch
 from torch.nn import functional
 
 from core.data.augment import shifted
-from core.data.images import ImageSet
+from core.data.images import CIFAR10_CLASSES, ImageSet
 from core.data.shapes import make_shapes
+from core.errors import DataError
 from core.evaluation import Evaluation, Views, evaluate
 from core.model import AlexNet
 from core.model.alexnet import normalize
@@ -29,7 +31,7 @@ def model() -> AlexNet:
 def images() -> ImageSet:
     """13 images, none of the last class."""
     images, _ = make_shapes(16, 1, seed=0)
-    return images.select(torch.nonzero(images.labels != 9).flatten()[:13])
+    return replace(images, class_names=CIFAR10_CLASSES).select(torch.nonzero(images.labels != 9).flatten()[:13])
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,12 @@ def test_a_process_may_have_no_image_at_all(model: AlexNet, images: ImageSet) ->
     found = evaluate(model, nothing, total=lambda own: own + 1)  # what the others found
     assert found.probabilities.shape == (0, 10)
     assert found.confusion.tolist() == [[1] * 10] * 10
+
+
+@pytest.mark.parametrize("names", [CIFAR10_CLASSES[::-1], (*CIFAR10_CLASSES, "yak")])
+def test_images_of_other_classes_are_refused(model: AlexNet, images: ImageSet, names: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match=r"the network knows airplane, .* choose images"):
+        evaluate(model, replace(images, class_names=names))
 
 
 def test_a_class_without_images_is_null_in_json(model: AlexNet, images: ImageSet) -> None:
