@@ -61,7 +61,7 @@ def export_report(subject: Subject, path: Path, progress: OnProgress = no_progre
         progress(2, _STAGES, f"Judging test images: {done:,}")
 
     progress(0, _STAGES, "Curves")
-    parts = [_head(subject), _settings(subject), _curves(reader), _classes(reader, subject)]
+    parts = [_head(reader, subject), _settings(subject), _curves(reader), _classes(reader, subject)]
     progress(1, _STAGES, "Filters and feature maps")
     parts += [_filters(subject), _maps(subject)]
     progress(2, _STAGES, "Mistakes")
@@ -87,13 +87,13 @@ def _page(title: str, body: str) -> str:
     )
 
 
-def _head(subject: Subject) -> str:
-    run = subject.checkpoint.run
+def _head(reader: MetricsReader, subject: Subject) -> str:
+    run, epochs = subject.checkpoint.run, reader.epochs()
     record, counts = summary(run), run.data.get("counts", {})
     figures = {
         f"Test accuracy{before_packing(run)}": _percent(record["test_accuracy"]),
         f"Best validation accuracy{before_packing(run)}": _percent(record["val_accuracy"]),
-        "Epochs": f"{record['epoch']} of {record['num_epochs']}",
+        "Epochs completed": f"{epochs[-1]['epoch'] if epochs else 0} of {record['num_epochs']}",
         "Training time": duration(record["seconds"]),
         "Training images": f"{counts['train']:,}" if "train" in counts else "not known",
         "Parameters": f"{sum(p.numel() for p in subject.model.parameters()) / 1e6:.1f} M",

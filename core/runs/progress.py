@@ -12,7 +12,9 @@ class Progress:
     """Where a run stands, at most a second old while it runs.
 
     phase: loading | training | validating | testing | saving. loaded: share of the data set read, 0..1.
-    heartbeat: seconds since 1970. eta_seconds, images_per_second, memory_bytes: 0 where not known yet.
+    step: training steps done, of num_steps. epoch: the one under way, the last one after the end, of num_epochs; 0
+    before the first step. seconds: training time so far, over all attempts. heartbeat: seconds since 1970.
+    images_per_second: of recent steps; eta_seconds: until the end; memory_bytes: in use. 0 where not known yet.
     full_size_images_per_second: the pace of one process if every input were of full size; 0 where several share the
     work. device, precision: on and in which it is computed now; a resume may change them.
     """

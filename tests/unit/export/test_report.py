@@ -65,6 +65,7 @@ def test_every_section_is_there_and_every_picture_described(
         assert heading in page.text
     accuracy = (trained_run.end or {})["test_accuracy"]
     assert f"Test accuracy {accuracy:.1%}" in page.text
+    assert "Epochs completed 2 of 2" in page.text
     assert "batch_size 4" in page.text
     assert "python -m core train --preset smoke --data-source folder --data-dir images" in page.text
     for layer, channels in {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256}.items():
@@ -167,6 +168,17 @@ def test_a_run_that_has_only_begun_has_a_report(begun: Callable[..., Subject], t
     assert "Test accuracy not yet" in page.text
     assert "No step has been logged yet." in page.text
     assert "The network has not been judged yet." in page.text
+
+
+def test_an_epoch_under_way_does_not_count_as_completed(
+    begun: Callable[..., Subject], trained_run: Run, tmp_path: Path
+) -> None:
+    subject = begun()
+    lines = (trained_run.path / "metrics-0001.jsonl").read_bytes().splitlines(keepends=True)
+    first_epoch = next(number for number, line in enumerate(lines, 1) if b'"kind":"epoch"' in line)
+    (subject.checkpoint.run.path / "metrics-0001.jsonl").write_bytes(b"".join(lines[: first_epoch + 1]))
+    write_json(subject.checkpoint.run.path / "progress.json", {"step": 4, "epoch": 2})
+    assert "Epochs completed 1 of 2" in write(subject, tmp_path / "report.html").text
 
 
 def test_a_packed_run_has_a_report(
