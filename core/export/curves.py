@@ -113,6 +113,8 @@ def _classes_alt(share: np.ndarray, totals: np.ndarray, names: Sequence[str]) ->
 
 def _confusion_alt(counts: np.ndarray, names: Sequence[str]) -> str:
     wrong = counts - np.diag(counts.diagonal())
+    if not wrong.any():
+        return f"Confusion matrix of {counts.sum():,} images without a mistake."
     true, predicted = divmod(int(wrong.argmax()), len(names))
     return (
         f"Confusion matrix of {counts.sum():,} images; the most frequent mistake takes {names[true]} for "

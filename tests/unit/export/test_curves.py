@@ -41,6 +41,12 @@ def test_the_confusion_matrix_shows_shares_and_counts() -> None:
     assert "best cat with 80%, worst cat with 80%" in html
 
 
+def test_a_matrix_without_a_mistake_names_none() -> None:
+    html = class_charts(np.diag([3, 4]), ("cat", "dog"))
+    assert "Confusion matrix of 7 images without a mistake." in html
+    assert "takes cat for cat" not in html
+
+
 def test_many_classes_are_left_to_the_bars() -> None:
     html = class_charts(np.eye(101, dtype=int), [f"class {i}" for i in range(101)])
     assert list(charts(html)) == ["classes"]
