@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import http.client
 import os
+import shutil
 import tarfile
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -64,7 +66,7 @@ def load_cifar10(data_dir: Path, progress: OnProgress, *, download: bool = True)
                 if not _has_md5(archive, CIFAR10.tgz_md5):
                     _fetch(CIFAR10.url, CIFAR10.tgz_md5, archive, progress)
                 progress(0, 0, "Unpacking CIFAR-10")
-                _unpack(archive)
+                _unpack(archive, data_dir / CIFAR10.base_folder)
                 sets = _read(data_dir)
     if sets is None:
         folder = data_dir / CIFAR10.base_folder
@@ -108,13 +110,20 @@ def _md5() -> hashlib._Hash:
     return hashlib.md5(usedforsecurity=False)
 
 
-def _unpack(archive: Path) -> None:
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpacks beside `folder`, into which the files come when all are whole: a full disk leaves none of them."""
     from torchvision.datasets.utils import extract_archive
 
+    part = folder.with_name(folder.name + ".part")
     try:
-        extract_archive(archive, archive.parent)
+        extract_archive(archive, part)
+        folder.mkdir(exist_ok=True)
+        for file in (part / folder.name).iterdir():
+            patiently(partial(file.replace, folder / file.name))
     except (OSError, tarfile.TarError) as error:
         raise DataError(f"{archive} could not be unpacked: {error}. Free some space, then start again.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _fetch(url: str, md5: str, archive: Path, progress: OnProgress) -> None:

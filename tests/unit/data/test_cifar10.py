@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -217,6 +218,23 @@ def test_unpacking_that_was_killed_heals(server: Server, tmp_path: Path) -> None
     batch = tmp_path / "cifar-10-batches-py" / "data_batch_5"
     batch.write_bytes(batch.read_bytes()[:100])
     (batch.parent / "test_batch").unlink()
+    assert len(load_cifar10(tmp_path, no_progress)[0]) == 100
+    assert server.requests == 1
+
+
+def test_unpacking_that_fails_half_way_leaves_no_file(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(archive: Path, folder: Path) -> None:
+        with tarfile.open(archive) as tar:
+            tar.extract("cifar-10-batches-py/data_batch_1", folder, filter="data")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("torchvision.datasets.utils.extract_archive", full)
+        with pytest.raises(DataError, match=r"could not be unpacked: .*No space left on device"):
+            load_cifar10(tmp_path, no_progress)
+    assert names_in(tmp_path) == {ARCHIVE}
     assert len(load_cifar10(tmp_path, no_progress)[0]) == 100
     assert server.requests == 1
 
