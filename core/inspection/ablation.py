@@ -86,7 +86,7 @@ def strongest(maps: FeatureMaps, count: int) -> tuple[int, ...]:
 def predict_without(model: AlexNet, image: Picture, off: Off) -> Prediction:
     """What the network says of one picture with the channels in `off` switched off; `model` is left as it is.
 
-    Raises InspectionError for a layer or channel that isn't there.
+    Raises InspectionError for a layer or channel that isn't there, ImageError for an array that isn't an image.
     """
     for layer, channels in off.items():
         for channel in channels:
@@ -102,7 +102,7 @@ def single_ablations(
     """The probabilities of one picture with each channel of `layer` alone switched off: float32, channels x classes.
 
     A channel that is 0 on this picture changes nothing and isn't computed. on_batch hears (done, total), also before
-    the first batch. Raises InspectionError for an unknown layer.
+    the first batch. Raises InspectionError for an unknown layer, ImageError for an array that isn't an image.
     """
     count, steps = num_channels(layer), _steps(model)
     after = _position(steps, layer) + 1

@@ -72,7 +72,7 @@ def feature_maps(model: AlexNet, image: Picture, layer: str, stage: str = "conv"
     """All channels of `layer` for one picture, at `stage`: conv, relu, lrn or pool.
 
     The network runs in evaluation mode and only as far as needed; `model` itself is left as it is.
-    Raises InspectionError for a layer or stage that isn't there.
+    Raises InspectionError for a layer or stage that isn't there, ImageError for an array that isn't an image.
     """
     known = stages_of(layer)
     if stage not in known:

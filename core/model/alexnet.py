@@ -77,6 +77,11 @@ class AlexNet(nn.Module):
     Its children, in order, are the network: `activations` runs them one after the other, so a layer's name is at once
     the submodule, the prefix in the state dict and the name a user sees. The two towers of the paper, a matter of
     1.5 GB cards, are one here, so the convolutions are not grouped.
+
+    num_classes, class_names: what fc8 tells apart, in the order of its outputs; without names those of CIFAR-10 for ten
+    classes, else "class 0" and so on. lrn_alpha: of both LRNs; the default is for pixels of 0..255 less their mean.
+    dropout: share of fc6's and fc7's inputs that are dropped while training, 0..1. Raises ValueError where the names
+    are not as many as the classes.
     """
 
     def __init__(
