@@ -86,7 +86,7 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
             st.info(words, icon=":material/quiz:")
             with st.container(horizontal=True):
                 asked = st.button("Judge the test images", icon=":material/play_arrow:", type="primary", key="judge")
-                if snapshot_epochs(checkpoint.run):
+                if _judged_epochs(checkpoint.run):
                     st.button("See the validation images", icon=":material/history:", key="known", on_click=_see_known)
             if not asked:
                 return
@@ -102,6 +102,11 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
 
     surveys.judge_test_images(checkpoint, tell)
     place.empty()
+
+
+def _judged_epochs(run: Run) -> list[int]:
+    """The epochs that said something of the validation images: the untrained network, epoch 0, never does."""
+    return [epoch for epoch in snapshot_epochs(run) if epoch > 0]
 
 
 def _see_known() -> None:
@@ -122,11 +127,7 @@ def _unjudged(checkpoint: Checkpoint, count: int) -> str:
 def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
     history = surveys.history(checkpoint.run, checkpoint.class_names)
     if history is None:
-        st.info(
-            "This run kept no snapshots, so what it said of the validation images is not known. A new run keeps them; "
-            "of this one, look at the test images.",
-            icon=":material/history:",
-        )
+        st.info(_why_unknown(checkpoint.run), icon=":material/history:")
         return None
     epoch = history.epochs[-1] if at_end else history.nearest(checkpoint.epoch)
     outcomes = history.after(epoch)
@@ -139,6 +140,18 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
         )  # fmt: skip
     about = f"After epoch {epoch} the network judged {len(outcomes):,} validation images"
     return Judged(VALIDATION, state.VAL_IMAGE, images, problem, outcomes, about, history)
+
+
+def _why_unknown(run: Run) -> str:
+    if snapshot_epochs(run) and not _judged_epochs(run):
+        return (
+            "The first epoch of this run isn't finished: what it says of the validation images appears after it. Until "
+            "then, look at the test images."
+        )
+    return (
+        "This run kept no snapshots, so what it said of the validation images is not known. A new run keeps them; of "
+        "this one, look at the test images."
+    )
 
 
 def _are_those_judged(run: Run, images: ImageSet, outcomes: Outcomes) -> bool:

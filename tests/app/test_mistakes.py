@@ -14,7 +14,7 @@ from core.data.sources import load_data
 from core.errors import DataError, DataMissingError
 from core.outcomes import Outcomes
 from core.runs.checkpoints import find_checkpoint
-from core.runs.snapshots import Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
+from core.runs.snapshots import Pinned, Snapshot, forget_snapshots_after, read_pinned, write_pinned, write_snapshot
 from dashboard import surveys
 from dashboard.markdown import plain
 
@@ -200,6 +200,18 @@ def test_until_then_what_is_known_is_a_click_away(mistakes, run, said, monkeypat
     assert not at.exception
     assert "the network judged 6 validation images" in said(at)
     assert component(at, "confusion") is not None
+
+
+def test_before_the_first_epoch_ends_nothing_is_known_of_the_validation_images(mistakes, run, said, monkeypatch):
+    monkeypatch.setattr("dashboard.components.judged._AT_ONCE", 5)
+    find_checkpoint(run).derived("outcomes-test.npz").unlink()
+    forget_snapshots_after(run, 0)
+    write_snapshot(run, Snapshot(0, 0, np.zeros((96, 3, 11, 11)), np.zeros((1, 3)), None), {})
+    assert "known" not in {button.key for button in mistakes().button}
+    at = mistakes(view="learnt and forgotten")
+    assert not at.exception
+    assert "The first epoch of this run isn't finished" in said(at)
+    assert "kept no snapshots" not in said(at)
 
 
 def test_images_that_are_gone_are_said(open_page, write_run, runs_dir, trained_run, tmp_path, said):
