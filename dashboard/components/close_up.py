@@ -11,6 +11,7 @@ from core.outcomes import Outcomes
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, charts, judgement_charts, state
+from dashboard.components.image_picker import TEST_SET
 from dashboard.components.judged import TEST, VALIDATION, Judged
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -110,7 +111,7 @@ def _grad_cam(checkpoint: Checkpoint, image: Chosen, target: int, name: str) -> 
 
 def _links(checkpoint: Checkpoint, index: int) -> None:
     """The same image on the other pages."""
-    address = {state.RUN: checkpoint.run.id, state.IMAGE_INDEX: str(index)}
+    address = {state.RUN: checkpoint.run.id, state.IMAGE_INDEX: str(index), state.IMAGE_SOURCE: TEST_SET}
     if which := state.chosen_checkpoint():
         address[state.CHECKPOINT] = which
     with st.container(horizontal=True):

@@ -16,7 +16,7 @@ from dashboard.images import Chosen
 from dashboard.markdown import plain
 
 _FORMATS = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
-_TEST, _FILES, _CAMERA = "Test set", "Upload", "Camera"
+TEST_SET, _FILES, _CAMERA = "Test set", "Upload", "Camera"
 _ANY = "any class"
 
 
@@ -30,22 +30,29 @@ def image_picker(run: Run, *, several: bool = False) -> list[Chosen]:
 
 
 def _pick(run: Run, several: bool) -> list[Chosen]:
+    if st.query_params.get(state.IMAGE_SOURCE) == TEST_SET:  # a link to a test image, whatever was looked at before
+        st.session_state[state.IMAGE_SOURCE] = TEST_SET
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
-            "Image from", [_TEST, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=_TEST, required=True,
-            persist_state="session",
+            "Image from", [TEST_SET, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=TEST_SET, required=True,
+            persist_state="session", on_change=_forget_link,
         )  # fmt: skip
-        if source == _TEST:
+        if source == TEST_SET:
             try:
                 return _from_test_set(run)
             except CoreError as error:
                 problem = error
-    if source == _TEST:
+    if source == TEST_SET:
         return _without_test_set(run.config, problem)
     if source == _CAMERA:
         shot = st.camera_input("Take a picture", key=state.CAMERA, label_visibility="collapsed")
         return _decode([(shot.name, shot.getvalue())] if shot else [], "Allow the camera, then take a picture.")
     return _uploaded(several)
+
+
+def _forget_link() -> None:
+    """What the user chooses counts more than the link that led here."""
+    st.query_params.pop(state.IMAGE_SOURCE, None)
 
 
 def _uploaded(several: bool) -> list[Chosen]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -324,6 +325,20 @@ def test_links_to_other_pages_explain_with_the_same_network(mistakes):
     at = mistakes(checkpoint="last", true="any class", predicted="any class", image="4")
     links = [link.proto for link in at.get("page_link")]
     assert {"checkpoint=last", "image=4", "run=judged"} <= set(links[0].query_string.split("&"))
+
+
+def test_a_link_to_another_page_opens_the_clicked_image_instead_of_an_upload(mistakes):
+    at = mistakes(true="any class", predicted="any class", image="4")
+    address = dict(parse_qsl(at.get("page_link")[1].proto.query_string))
+    at.switch_page("app_pages/predict.py").run()
+    at.segmented_control(key="from").set_value("Upload").run()
+    at.switch_page("app_pages/feature_maps.py")
+    at.query_params = address
+    at.run()
+    assert not at.exception
+    assert at.number_input(key="image").value == 4
+    at.segmented_control(key="from").set_value("Upload").run()
+    assert at.segmented_control(key="from").value == "Upload"
 
 
 def test_judging_can_be_cancelled_and_keeps_nothing(
