@@ -32,7 +32,10 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _play_button(epochs, now)
         if len(epochs) > 1:
-            st.select_slider("Epoch", epochs, key=state.EPOCH, bind="query-params", on_change=_by_hand, width="stretch")
+            # An address leaves out the default: without an epoch it means the newest. On the way back it decides.
+            now = st.select_slider(
+                "Epoch", epochs, epochs[-1], key=state.EPOCH, bind="query-params", on_change=_by_hand, width="stretch"
+            )
         if is_live:
             st.toggle(
                 "Follow", key=state.FOLLOW, persist_state="session", help="Always show the newest epoch of this run."

@@ -48,6 +48,15 @@ def test_the_slider_moves_all_panels(machine):
     assert all(old != new for old, new in zip(before, after, strict=True))
 
 
+def test_the_address_names_every_epoch_but_the_newest(machine):
+    at = machine(epoch="0")
+    assert at.query_params["epoch"] == "0"
+    for epoch, named in ((1, "1"), (2, None), (0, "0")):
+        at.select_slider(key="epoch").set_value(epoch).run()
+        assert at.query_params.get("epoch") == named
+    assert at.select_slider(key="epoch").value == 0
+
+
 def test_the_untrained_network_has_no_confusion_matrix_yet(machine, said):
     at = machine(epoch="0")
     assert not at.exception
@@ -123,9 +132,11 @@ def live(write_run, trained_run):
 def test_a_run_that_trains_is_followed_until_the_slider_is_moved(open_page, runs_dir, live, trained_run):
     at = open_page(runs_dir, "time_machine")
     assert at.select_slider(key="epoch").value == 1
+    assert "epoch" not in at.query_params
     (live.path / "snapshots" / "epoch-0002.npz").symlink_to(trained_run.path / "snapshots" / "epoch-0002.npz")
     at.run()
     assert at.select_slider(key="epoch").value == 2
+    assert "epoch" not in at.query_params, "opened again, it follows again"
     at.select_slider(key="epoch").set_value(0).run()
     at.run()
     assert at.select_slider(key="epoch").value == 0
