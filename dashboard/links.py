@@ -47,7 +47,7 @@ def keep_first(key: str, options: Collection[str]) -> None:
 def follow_default(key: str, default: object) -> None:
     """Set a choice not made yet to its default; later, one that still stands there moves with it.
 
-    An address leaves out what stands at its default: so it opens what was seen. Call it before the widget is drawn.
+    An address may leave out what stands at its default: so it opens what was seen. Call it before the widget is drawn.
     """
     before = st.session_state.get(f"{key}_default", default)
     if key not in st.session_state or (before != default and st.session_state[key] == before):

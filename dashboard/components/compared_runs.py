@@ -27,15 +27,16 @@ _COLUMNS: dict[str, Any] = {
 
 
 def pick_runs(default: Sequence[str]) -> list[Run]:
-    """The runs whose curves to overlay; those of A and B until the user chooses."""
+    """The runs whose curves to overlay; those of A and B where none is chosen, as after the browser's way back."""
     runs = {run.id: run for run in list_runs(runs_dir()) if run.is_readable}
     links.check_links(state.RUNS, runs, "run")
-    links.follow_default(state.RUNS, [name for name in dict.fromkeys(default) if name in runs])
+    ours = [name for name in dict.fromkeys(default) if name in runs]
+    links.follow_default(state.RUNS, ours)
     chosen = st.multiselect(
         "Runs", list(runs), key=state.RUNS, bind="query-params", max_selections=len(COLORS),
-        placeholder="Choose runs to overlay",
+        placeholder="Those of A and B",
     )  # fmt: skip
-    return [runs[name] for name in chosen]
+    return [runs[name] for name in chosen or ours]
 
 
 def compared_runs(runs: list[Run], live: bool) -> None:

@@ -18,18 +18,20 @@ def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
     """What to compare `first` with: another run, by default, else the other checkpoint of the same run."""
     runs = {run.id: run for run in list_runs(runs_dir()) if available(run)} | {first.run.id: first.run}
     newest, *others = runs
-    # The default stands first, for the address leaves out the first one: the second newest run, never the same run.
+    # The default stands first: the second newest run, never the same run.
     names = sorted([*others, newest], key=lambda name: name == first.run.id)
     links.check_link(state.RUN_B, names, "run")
-    state.keep_valid(state.RUN_B, names)
+    links.keep_first(state.RUN_B, names)
     links.follow_default(state.RUN_B, names[0])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        run = runs[st.selectbox("Run", names, key=state.RUN_B, bind="query-params", width=340)]
+        # No default, as in the picker of A: a link must open the same run when there are newer ones.
+        name = st.selectbox("Run", names, index=None, key=state.RUN_B, bind="query-params", width=340)
+        run = runs[name or names[0]]
         choices = available(run)
         same = run.id == first.run.id
         default = next((which for which in choices if not (same and which == state.chosen_checkpoint())), choices[0])
         links.check_link(state.CHECKPOINT_B, choices, "checkpoint")
-        state.keep_valid(state.CHECKPOINT_B, choices)
+        links.keep_first(state.CHECKPOINT_B, [default, *choices])
         links.follow_default(state.CHECKPOINT_B, default)
         which = st.segmented_control("Checkpoint", choices, key=state.CHECKPOINT_B, bind="query-params", required=True)
     try:

@@ -147,6 +147,17 @@ def test_a_link_opens_the_same_comparison(open_compare, write_run, two_runs, tra
     assert at.multiselect(key="runs").value == ["shipped"]
 
 
+def test_the_address_names_b_so_that_a_newer_run_changes_no_link(open_compare, write_run, two_runs, trained_run):
+    at = open_compare(two_runs)
+    address = at.query_params
+    assert (address["run_b"], address["checkpoint_b"]) == ("shipped", "best")
+    write_run("newest", weights_of=trained_run, end=END)
+    at = open_compare(two_runs, **address)
+    assert not at.warning
+    assert at.selectbox(key="run_b").value == "shipped"
+    assert at.multiselect(key="runs").value == ["mine", "shipped"]
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -207,7 +218,7 @@ def test_the_curves_of_the_chosen_runs_lie_over_each_other(open_compare, write_r
     assert settings.loc["flip"].tolist() == ["yes", "no"]
     at.multiselect(key="runs").set_value([]).run()
     assert not at.exception
-    assert not curves(at)
+    assert {name for names in curves(at).values() for name in names} == {"mine", "shipped"}, "none chosen: A and B"
 
 
 def test_equal_settings_are_said_in_words(open_compare, write_run, runs_dir, trained_run, said):
