@@ -10,15 +10,23 @@ from core.export.curves import MOST_NUMBERS
 from core.inspection.mosaic import colormap, palette_png
 from dashboard.colors import ACCENT
 
-_DARK_TEXT_FROM = 140  # of 255: the lightness of a colour from which black is read better than white
+_DARK_TEXT_FROM = 0.179  # the luminance (WCAG) of a colour from which black contrasts more with it than white
 _MOST_ROWS = 10
 _CAPTION = '<caption style="caption-side:bottom;text-align:left;opacity:0.75">'
 
 
 def ink_on(shade: Sequence[int]) -> str:
     """Black or white, whichever is read better on a colour (red, green, blue; 0 to 255)."""
-    red, green, blue = shade
-    return "#000" if 0.3 * red + 0.59 * green + 0.11 * blue > _DARK_TEXT_FROM else "#fff"
+    return "#000" if luminance(shade) > _DARK_TEXT_FROM else "#fff"
+
+
+def luminance(shade: Sequence[int]) -> float:
+    """How light a colour is to the eye, 0 to 1: the relative luminance of WCAG 2, by which it measures contrast."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (value / 255 for value in shade)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def probability_rows(probabilities: np.ndarray, names: Sequence[str], truth: str) -> str:

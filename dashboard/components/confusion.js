@@ -1,6 +1,7 @@
 // A table of buttons: one a cell, and one a class in the margins, which stands for the whole row or column (-1).
 const MISTAKE = "#D55E00"
 const NARROWEST = 24 // CSS pixels a cell: with many classes the table scrolls
+const MOST = 55 // percent of the colour in a cell: with more, the light theme's text has less contrast than 4.5 to 1
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }
 
 const keyOf = ([row, column]) => `${row},${column}`
@@ -8,7 +9,7 @@ const keyOf = ([row, column]) => `${row},${column}`
 // Colour goes with the root of the share, so that rare mistakes can be told from none.
 function tint(button, share, right) {
   button.style.setProperty("--tint", right ? "var(--st-primary-color)" : MISTAKE)
-  button.style.setProperty("--share", Math.round(70 * Math.sqrt(share)))
+  button.style.setProperty("--share", Math.round(MOST * Math.sqrt(share)))
 }
 
 function cell(state, place, text, label, kind) {

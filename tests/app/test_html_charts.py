@@ -5,10 +5,11 @@ import io
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from core.inspection.mosaic import colormap
-from dashboard.html_charts import confusion_html, ink_on, probability_rows
+from dashboard.html_charts import confusion_html, ink_on, luminance, probability_rows
 
 LONG = "a class with a name & that goes <on>"
 
@@ -57,5 +58,11 @@ def test_a_confusion_matrix_of_many_classes_is_one_small_picture():
     assert confusion_html(np.eye(20, dtype=int), list("abcdefghijklmnopqrst")).count("</td>") == 401
 
 
-def test_ink_is_black_on_what_is_light():
+def test_ink_is_black_on_what_is_light_and_can_be_read_on_every_shade():
     assert (ink_on((250, 240, 30)), ink_on((60, 0, 80))) == ("#000", "#fff")
+    assert (luminance((0, 0, 0)), luminance((255, 255, 255))) == pytest.approx((0, 1))
+    for name in ("viridis", "signed"):
+        for shade in colormap(name).tolist():
+            light = luminance(shade)
+            contrast = (light + 0.05) / 0.05 if ink_on(shade) == "#000" else 1.05 / (light + 0.05)
+            assert contrast >= 4.5, (name, shade)
