@@ -13,7 +13,12 @@ from dashboard.components.status import error_box
 
 def export_card(request: Request, pixels: str) -> None:
     """Prepare, then download, and the command that does the same. pixels: the fingerprint of the request's picture."""
-    path, key = exports.place(request, pixels), f"export_{request.kind}"
+    key = f"export_{request.kind}"
+    try:
+        path = exports.place(request, pixels)
+    except CoreError as error:  # the run may have been deleted since the page was drawn
+        error_box(error)
+        return
     button, bar = st.empty(), st.empty()
     if not path.is_file() and button.button("Prepare", key=key, icon=":material/package_2:"):
         try:

@@ -170,3 +170,10 @@ def test_a_full_disk_is_said(cards, tmp_path, monkeypatch):
     at.button(key="export_csv").click().run()
     assert not at.exception
     assert "No file can be prepared in" in at.error[0].value
+
+
+def test_a_run_that_was_deleted_meanwhile_is_said_on_each_card(cards, tmp_path, monkeypatch):
+    monkeypatch.setattr(exports, "place", lambda *_: Run(tmp_path / "gone").environment)
+    at = cards()
+    assert not at.exception
+    assert [error.value[:30] for error in at.error] == ["Run 'gone' has no readable con"] * len(CHOICES)
