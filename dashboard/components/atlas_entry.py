@@ -10,7 +10,7 @@ from core.inspection.atlas import ATLAS_FILE, Atlas
 from core.runs.checkpoints import Checkpoint
 from core.wording import duration
 from dashboard import cache, state, surveys
-from dashboard.components.status import STAY, error_box
+from dashboard.components.status import STAY_IN_FRAGMENT, error_box
 from dashboard.drawing import bars_html, number_table
 from dashboard.markdown import plain
 
@@ -113,7 +113,7 @@ def _compute(checkpoint: Checkpoint, total: int) -> None:
             "app_pages/feature_maps.py", label="Cancel", icon=":material/cancel:", width="content",
             query_params=st.query_params.to_dict(),
         )  # fmt: skip
-        st.caption(STAY, width="content")
+        st.caption(STAY_IN_FRAGMENT, width="content")
     heard: list[tuple[float, int]] = []  # may begin in the middle: another viewer's pass is watched, not repeated
 
     def on_batch(done: int) -> None:

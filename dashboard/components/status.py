@@ -10,7 +10,9 @@ from core.runs.run import Run, RunState
 from core.wording import duration
 from dashboard.markdown import plain
 
-STAY = "Stay on this page: choosing something else stops it."  # said beside long work
+# Said beside long work: a fragment goes on to its end where the choice is one of its own.
+STAY = "Stay on this page: choosing something else stops it."
+STAY_IN_FRAGMENT = "Stay on this page: a choice at its top stops it, one further down waits for it."
 _BADGES: dict[RunState, tuple[Literal["green", "orange", "blue", "gray", "red"], str]] = {
     RunState.RUNNING: ("green", ":material/play_circle:"),
     RunState.STALLED: ("orange", ":material/hourglass_empty:"),

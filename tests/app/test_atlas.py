@@ -149,6 +149,6 @@ def test_computing_it_can_be_cancelled_by_a_link_to_what_is_seen(open_page, chec
     monkeypatch.setattr(surveys, "compute_atlas", click)
     at.button(key="compute_atlas").click().run()
     assert not at.exception
-    assert "Stay on this page" in said(at)
+    assert "Stay on this page: a choice at its top stops it, one further down waits for it." in said(at)
     (link,) = [link.proto for link in at.get("page_link") if link.proto.label == "Cancel"]
     assert {"layer=conv3", "channel=17", "run=own"} <= set(link.query_string.split("&"))
