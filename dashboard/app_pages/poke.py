@@ -34,8 +34,9 @@ def poke(checkpoint: Checkpoint, image: Chosen) -> None:
         st.markdown("#### Switch channels off")
         layer, channels = channels_off(checkpoint, changed)
     try:
-        before = experiments.without(checkpoint, image, {})
-        after = experiments.without(checkpoint, changed, {layer: channels})
+        before = cache.predictions(checkpoint, [image])[0]
+        is_changed = changed is not image or bool(channels)
+        after = experiments.without(checkpoint, changed, {layer: channels}) if is_changed else before
     except CoreError as error:
         error_box(error)
         return

@@ -61,11 +61,11 @@ def ranking(checkpoint: Checkpoint, image: Chosen, layer: str) -> None:
             with counting(f"active channels of {layer}") as on_batch:
                 experiments.compute_effects(checkpoint, image, layer, on_batch)
         found = experiments.effects(checkpoint, image, layer)
+        if found is None:
+            return
         whole = experiments.without(checkpoint, image, {})
     except CoreError as error:
         error_box(error)
-        return
-    if found is None:
         return
     change = (found - whole.probabilities)[:, int(whole.probabilities.argmax())]
     st.caption(

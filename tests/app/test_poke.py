@@ -11,6 +11,7 @@ from core.inspection.ablation import parse_channels
 from core.inspection.feature_maps import feature_maps
 from core.inspection.mosaic import silent_channels
 from core.runs.checkpoints import load_model
+from dashboard import experiments
 from dashboard.markdown import plain
 
 CLASSES = {"circle", "cross", "star"}
@@ -48,6 +49,17 @@ def test_at_first_nothing_is_changed(poke):
     assert shown["now"] == shown["before"]
     assert captions(at) == ["test image 0", "What the network sees"]
     assert "→" not in at.get("plotly_chart")[0].proto.alt
+
+
+def test_what_is_unchanged_is_not_computed_again(poke, monkeypatch):
+    asked = []
+    ask = experiments.without
+    monkeypatch.setattr(experiments, "without", lambda *args: asked.append(args) or ask(*args))
+    at = poke()
+    assert not asked
+    at.text_input(key="off").set_value("3").run()
+    assert not at.exception
+    assert len(asked) == 1
 
 
 def test_channels_of_the_address_are_off_and_move_the_probabilities(poke):
