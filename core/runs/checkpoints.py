@@ -210,26 +210,26 @@ def load_training_state(checkpoint: Checkpoint) -> Tensors:
 
 
 def _load_tensors(checkpoint: Checkpoint, suffix: str) -> Tensors:
-    path = checkpoint.run.path / "checkpoints" / (checkpoint.name + suffix)
+    run, path = checkpoint.run, checkpoint.run.path / "checkpoints" / (checkpoint.name + suffix)
     advice = "choose the other checkpoint, or train again"
     expected = checkpoint.files.get(path.name)
     if expected is None or not path.is_file():
-        raise CheckpointError(f"{path.name} of run {checkpoint.run.id!r} is missing; {advice}.")
+        if (there := available(run)) and checkpoint.name not in {_pointer(run, which) for which in there}:
+            advice = "a newer checkpoint has replaced it, so reload the page"
+        raise CheckpointError(f"{path.name} of run {run.id!r} is missing; {advice}.")
     if path.stat().st_size != expected.get("size") or file_sha256(path) != expected.get("sha256"):
-        raise CheckpointError(f"{path.name} of run {checkpoint.run.id!r} is damaged (its checksum differs); {advice}.")
+        raise CheckpointError(f"{path.name} of run {run.id!r} is damaged (its checksum differs); {advice}.")
     try:
         tensors = load_file(path)
         # On Windows in memory of their own: a file that is mapped can't be deleted there.
         return tensors if os.name == "posix" else {name: tensor.clone() for name, tensor in tensors.items()}
     except SafetensorError as error:
-        raise CheckpointError(f"{path.name} of run {checkpoint.run.id!r} can't be read ({error}); {advice}.") from error
+        raise CheckpointError(f"{path.name} of run {run.id!r} can't be read ({error}); {advice}.") from error
 
 
 def _pointer(run: Run, which: str) -> str | None:
     """The checkpoint's name, if the pointer and its manifest are there."""
-    content = read_json(run.path / f"{which}.json")
-    if content is None:
-        return None
+    content = read_json(run.path / f"{which}.json") or {}
     name = Path(str(content.get("manifest"))).stem
     return name if (run.path / "checkpoints" / f"{name}.json").is_file() else None
 

@@ -221,6 +221,15 @@ def test_pointers_move_and_only_what_they_name_is_kept(writer: RunWriter) -> Non
         load_training_state(find_checkpoint(run, "best"))
 
 
+def test_a_checkpoint_that_a_running_training_has_replaced_is_said_to_be_so(writer: RunWriter) -> None:
+    save(writer, 1, ("best", "last"))
+    held = find_checkpoint(writer.run)
+    for step in (2, 3):
+        save(writer, step, ("best", "last"))
+    with pytest.raises(CheckpointError, match="is missing; a newer checkpoint has replaced it, so reload the page"):
+        load_training_state(held)
+
+
 def test_a_pointer_that_cannot_be_read_for_a_moment_costs_no_checkpoint(
     writer: RunWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
