@@ -29,8 +29,8 @@ _COLUMNS: dict[str, Any] = {
 layers = cache.layers()
 st.title("Architecture")
 st.markdown(
-    "AlexNet as the 2012 paper has it, on one device: five convolutions, local response normalisation after the first "
-    "two, three fully connected layers."
+    "AlexNet as the 2012 paper has it, on one device and here with ten outputs instead of the paper's 1,000: five "
+    "convolutions, local response normalisation after the first two, three fully connected layers."
 )
 parameters, work = sum(row.parameters for row in layers), sum(row.multiply_adds for row in layers)
 with st.grid(3, min_column_width=220):
