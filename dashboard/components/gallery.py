@@ -17,6 +17,7 @@ from dashboard.components.mosaic import mosaic, picked_channel
 PER_PAGE = 48
 _HEIGHT = 470  # pixels: the gallery scrolls, so that the chosen image stays in sight
 _COLUMNS = 8  # of the sheet that is sent; the browser lays the tiles out anew
+_MOST_PIXELS = 192  # of a side that is sent: the browser draws 96 at most, with two of the screen's pixels each
 _STRIP_WIDTH = 96  # pixels: an epoch of a long training still has one
 _STRIP_HEIGHT = 12
 _RIGHT, _WRONG = (0, 158, 115), (213, 94, 0)  # Okabe and Ito: also apart for the colour-blind
@@ -69,25 +70,42 @@ def gallery(
         listed = ", ".join(map(str, numbers))
         st.caption(f"Without the pictures, enter one of these numbers to see what the network said: {listed}")
         return
-    pictures = _pictures(judged.images, positions)
+    png, height, width = _sheet(judged.fingerprint, positions, correct, judged.images)
     if correct is not None:
         st.caption(
             "The strip under each image has a field for each kept epoch: green where the answer was right, orange "
             "where it was wrong."
         )
-        pictures = _with_strips(pictures, correct)
     with st.container(height=_HEIGHT):
         mosaic(
-            _png(pictures), tile_width=pictures.shape[2], tile_height=pictures.shape[1], columns=_COLUMNS,
-            channel_ids=numbers, selected=selected if selected in numbers else None,
-            captions=captions, noun=f"{judged.name} image", key=state.GALLERY, alt=alt,
+            png, tile_width=width, tile_height=height, columns=_COLUMNS, channel_ids=numbers,
+            selected=selected if selected in numbers else None, captions=captions, noun=f"{judged.name} image",
+            key=state.GALLERY, alt=alt,
             on_select=lambda: state.choose(judged.key, picked_channel(state.GALLERY)),
         )  # fmt: skip
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)  # of large photos 4 MB each
+def _sheet(
+    fingerprint: str,  # noqa: ARG001 - of the images: the cache's key, with the next two
+    positions: np.ndarray,
+    correct: np.ndarray | None,
+    _images: ImageSet,
+) -> tuple[bytes, int, int]:
+    """The images at `positions` as one PNG, with their strips where there are any; height and width of each."""
+    pictures = _pictures(_images, positions)
+    if correct is not None:
+        pictures = _with_strips(pictures, correct)
+    return _png(pictures), pictures.shape[1], pictures.shape[2]
+
+
 def _pictures(images: ImageSet, positions: np.ndarray) -> np.ndarray:
-    """uint8, N x S x S x 3."""
-    return np.stack([images.image(int(position)) for position in positions])
+    """uint8, N x S x S x 3, large ones made smaller."""
+    pictures = [images.image(int(position)) for position in positions]
+    if images.image_size > _MOST_PIXELS:
+        size = (_MOST_PIXELS, _MOST_PIXELS)
+        pictures = [np.asarray(Image.fromarray(picture).resize(size)) for picture in pictures]
+    return np.stack(pictures)
 
 
 def _with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:

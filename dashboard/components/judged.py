@@ -27,13 +27,14 @@ _SURE = 0.9
 class Judged:
     """images and outcomes belong together, one by one. name: test or validation. key: of the chosen image.
 
-    images: None where they can't be had; problem says why they are not here. about: who judged what, as one clause.
-    history: what the epochs said of the same images, where that is kept.
+    images: None where they can't be had; problem says why they are not here. fingerprint: of the images, while they are
+    there. about: who judged what, as one clause. history: what the epochs said of the same images, where that is kept.
     """
 
     name: str
     key: str
     images: ImageSet | None
+    fingerprint: str
     problem: CoreError | None
     outcomes: Outcomes
     about: str
@@ -66,7 +67,7 @@ def _test(checkpoint: Checkpoint) -> Judged | None:
         st.warning(doubt, icon=":material/rule:")
     else:
         about += ", which training never saw"
-    return Judged(TEST, state.IMAGE_INDEX, images, problem, found, about)
+    return Judged(TEST, state.IMAGE_INDEX, images, found.images, problem, found, about)
 
 
 def _load(load: Callable[[], ImageSet]) -> tuple[ImageSet | None, CoreError | None]:
@@ -139,7 +140,8 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
             "said of them is shown without pictures.", icon=":material/photo_library:",
         )  # fmt: skip
     about = f"After epoch {epoch} the network judged {len(outcomes):,} validation images"
-    return Judged(VALIDATION, state.VAL_IMAGE, images, problem, outcomes, about, history)
+    fingerprint = cache.val_fingerprint(checkpoint.run) if images else ""
+    return Judged(VALIDATION, state.VAL_IMAGE, images, fingerprint, problem, outcomes, about, history)
 
 
 def _why_unknown(run: Run) -> str:

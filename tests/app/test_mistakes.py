@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 import streamlit as st
+import torch
+from PIL import Image
 from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
+from core.data.images import ImageSet
 from core.data.sources import load_data
 from core.errors import DataError, DataMissingError
 from core.outcomes import Outcomes
 from core.runs.checkpoints import find_checkpoint
 from core.runs.snapshots import Pinned, Snapshot, forget_snapshots_after, read_pinned, write_pinned, write_snapshot
 from dashboard import surveys
+from dashboard.components import gallery
 from dashboard.markdown import plain
 
 NAMES = ("circle", "cross", "star")
@@ -310,6 +315,18 @@ def test_other_validation_images_of_the_same_labels_are_not_shown_either(mistake
         assert not at.exception
         assert (component(at, "mosaic") is not None) == bool(number_shown)
         assert len(at.info) == 1 - number_shown
+
+
+def test_large_images_are_made_smaller_and_encoded_once():
+    pixels = torch.tensor([0, 100, 200], dtype=torch.uint8)[:, None, None, None].expand(3, 3, 227, 227)
+    images = ImageSet(pixels, torch.arange(3), NAMES)
+    found = gallery._sheet("three", np.array([2, 0]), None, images)
+    assert found[1:] == (192, 192)
+    sheet = np.asarray(Image.open(io.BytesIO(found[0])))
+    assert sheet.shape == (192, 8 * 192, 3)
+    assert sheet[0, [0, 191, 192], 0].tolist() == [200, 200, 0]
+    assert gallery._sheet("three", np.array([2, 0]), None, images)[0] is found[0]
+    assert gallery._sheet("three", np.array([2, 0]), np.ones((2, 3), bool), images)[0] is not found[0]
 
 
 def test_the_matrix_of_many_classes_is_a_picture(mistakes, monkeypatch):
