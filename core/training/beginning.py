@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from core.config import TrainConfig
-from core.data.images import ImageSet
+from core.data.images import ImageSet, channel_statistics
 from core.errors import CheckpointError, ConfigError, RunError
 from core.model.alexnet import AlexNet, InputSpec
 from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
@@ -50,6 +50,7 @@ def new_network(config: TrainConfig, images: ImageSet, pretrained: Checkpoint | 
 def _input_spec(config: TrainConfig, images: ImageSet) -> InputSpec:
     if config.normalize == "unit":
         return InputSpec(images.image_size, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
-    pixels = images.images[: 1 << 14].permute(1, 0, 2, 3).flatten(1).double()
-    mean, std = (tuple(round(v, 2) for v in row) for row in (pixels.mean(1).tolist(), pixels.std(1).tolist()))
-    return InputSpec(images.image_size, mean, tuple(max(v, 1.0) for v in std))
+    mean, std = (
+        (round(red, 2), round(green, 2), round(blue, 2)) for red, green, blue in channel_statistics(images.images)
+    )
+    return InputSpec(images.image_size, mean, (max(std[0], 1.0), max(std[1], 1.0), max(std[2], 1.0)))

@@ -18,8 +18,8 @@ def rate_control(run: Run, now: float | None) -> None:
     label = "Learning rate" if factor == 1 else f"Learning rate × {factor:g}"
     with st.popover(label, icon=":material/speed:", help="Learn faster or slower from the next step on."):
         st.select_slider(
-            "Multiply the schedule's rate by", sorted({*_FACTORS, factor}), key=key, format_func=lambda value: f"× {value:g}",
-            on_change=partial(_ask, run, key),
+            "Multiply the schedule's rate by", sorted({*_FACTORS, factor}), key=key,
+            format_func=lambda value: f"× {value:g}", on_change=partial(_ask, run, key),
         )  # fmt: skip
         last = "" if now is None else f" The last step's rate was {now:.2g}."
         st.caption(f"From the next step on, also when the run is resumed; the curves show it.{last}")

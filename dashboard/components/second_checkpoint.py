@@ -22,7 +22,6 @@ def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
     names = sorted([*others, newest], key=lambda name: name == first.run.id)
     links.check_link(state.RUN_B, names, "run")
     links.keep_first(state.RUN_B, names)
-    links.follow_default(state.RUN_B, names[0])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # No default, as in the picker of A: a link must open the same run when there are newer ones.
         name = st.selectbox("Run", names, index=None, key=state.RUN_B, bind="query-params", width=340)
@@ -32,7 +31,6 @@ def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
         default = next((which for which in choices if not (same and which == state.chosen_checkpoint())), choices[0])
         links.check_link(state.CHECKPOINT_B, choices, "checkpoint")
         links.keep_first(state.CHECKPOINT_B, [default, *choices])
-        links.follow_default(state.CHECKPOINT_B, default)
         which = st.segmented_control("Checkpoint", choices, key=state.CHECKPOINT_B, bind="query-params", required=True)
     try:
         checkpoint = find_checkpoint(run, which or default)
