@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from core.errors import RunError
 from core.runs.deletion import delete_run
@@ -29,7 +30,7 @@ def stop(options: argparse.Namespace) -> int:
     if not run.state.is_active:
         raise RunError(f"Run {run.id!r} is {run.state.value}: there is nothing to stop.")
     run.request_stop()
-    return 0
+    return _say(options, run, f"Run {run.id} was asked to save and stop.")
 
 
 def rate(options: argparse.Namespace) -> int:
@@ -37,11 +38,19 @@ def rate(options: argparse.Namespace) -> int:
     if not (run.state.is_active or run.state.can_resume):
         raise RunError(f"Run {run.id!r} is {run.state.value}: it learns no more.")
     run.request_learning_rate_factor(options.factor)
-    return 0
+    return _say(
+        options, run, f"From its next step on run {run.id} learns at {options.factor:g} times its schedule's rate."
+    )
 
 
 def delete(options: argparse.Namespace) -> int:
-    delete_run(_run(options))
+    run = _run(options)
+    delete_run(run)
+    return _say(options, run, f"Run {run.id} is deleted.")
+
+
+def _say(options: argparse.Namespace, run: Run, text: str) -> int:
+    print(json.dumps({"run_id": run.id}) if options.json else text)
     return 0
 
 

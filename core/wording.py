@@ -18,6 +18,13 @@ def file_size(num_bytes: int) -> str:
     return f"{num_bytes / 1e6:,.1f} MB" if num_bytes >= 100_000 else f"{num_bytes / 1e3:,.1f} kB"
 
 
+def answers_to_a_copy(run: Run) -> str:
+    """Follows a word on a run's kept answers, where getting the images will not bring back those that it was asked."""
+    if not run.data_name.startswith("a copy of "):
+        return ""
+    return " They are answers to a copy of these images: once the originals are here, they are judged anew on a click."
+
+
 def before_packing(run: Run) -> str:
     """Follows an accuracy that the training left: a packed run has other weights than those that were judged."""
     return " before packing" if run.is_packed else ""

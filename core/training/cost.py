@@ -61,16 +61,14 @@ class Cost:
 def known_speed(config: TrainConfig, runs: Iterable[Run]) -> Speed | None:
     """The pace, at full input size, of the first of `runs` on the device and at the precision of `config`.
 
-    The optimiser has to be the same, on a CPU the threads, and on a GPU the batch size, which decides there too.
+    Its optimiser and batch size have to be those of `config`, and on a CPU its threads.
     """
-    device = pick_device(config)
-    here = describe(config, device)
+    here = describe(config, pick_device(config))
     for run in runs:
         now = run.progress
         if not now.full_size_images_per_second or not run.is_readable or (now.device, now.precision) != here:
             continue
-        same_batch = device.type == "cpu" or run.config.batch_size == config.batch_size
-        if same_batch and run.config.optimizer == config.optimizer:
+        if (run.config.optimizer, run.config.batch_size) == (config.optimizer, config.batch_size):
             return Speed(*here, now.full_size_images_per_second)
     return None
 
@@ -91,7 +89,7 @@ def measure_speed(config: TrainConfig) -> Speed | None:
 
 def _measured(config: TrainConfig) -> Speed:
     device = pick_device(config)
-    batch = _PROBE_BATCH if device.type == "cpu" else config.batch_size
+    batch = min(_PROBE_BATCH, config.batch_size) if device.type == "cpu" else config.batch_size
     pixels = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     images = ImageSet(pixels, torch.arange(batch) % 10, CIFAR10_CLASSES)
     before = torch.get_num_threads()

@@ -5,6 +5,7 @@ import streamlit as st
 from core.errors import CoreError
 from core.history import History
 from core.runs.checkpoints import Checkpoint
+from core.wording import answers_to_a_copy
 from dashboard import judgement_charts, links, state
 from dashboard.components.close_up import close_up
 from dashboard.components.confidence import show_calibration, show_classes
@@ -98,7 +99,8 @@ if judged is None:
     st.stop()
 figures(judged)
 if judged.problem is not None:
-    missing_images(checkpoint.run.config, judged.problem, "Until then, its answers are shown without the pictures.")
+    kept = f"Until then, its answers are shown without the pictures.{answers_to_a_copy(checkpoint.run)}"
+    missing_images(checkpoint.run.config, judged.problem, kept)
 if view == _CELLS:
     show_cells(checkpoint, judged)
 elif view == _CONFIDENCE:

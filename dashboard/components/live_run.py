@@ -65,9 +65,11 @@ def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
             disabled=stopping, key="stop", help="Saves the weights first; the run can be resumed.",
         )  # fmt: skip
     elif now.can_resume:
+        other = jobs.active()
         st.button(
             "Resume", icon=":material/resume:", on_click=_resume, args=(run,), key="resume", type="primary",
-            disabled=jobs.active() is not None, help="Goes on from the last checkpoint.",
+            disabled=other is not None,
+            help=f"Run {plain(other.id)} is training; stop it first." if other else "Goes on from the last checkpoint.",
         )  # fmt: skip
     if not (now.is_active or run.is_packed):
         delete_control(run)

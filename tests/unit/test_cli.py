@@ -93,6 +93,10 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["pack", "--run-id", "a"], "required: --output"),
         (["pack", "--run-id", "nobody", "--output", "x"], "There is no run 'nobody'"),
         (["pack", "--run-id", "a", "--output", "x", "--data-source", "folder"], "invalid choice: 'folder'"),
+        (["stop", "--run-id", "nobody"], "There is no run 'nobody'"),
+        (["rate", "--run-id", "a"], "required: --factor"),
+        (["rate", "--run-id", "a", "--factor", "fast"], "invalid float value: 'fast'"),
+        (["delete", "--run-id", "nobody"], "There is no run 'nobody'"),
         (["features", "--run-id", "a"], "required: --layer, --image, --output"),
         (["features", "--run-id", "a", "--layer", "conv9", "--image", "x", "--output", "y"], "invalid choice: 'conv9'"),
     ],
@@ -105,7 +109,9 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-COMMANDS = ["train", "evaluate", "predict", "features", "runs", "survey", "pack", "export", "bench"]
+COMMANDS = [
+    "train", "evaluate", "predict", "features", "runs", "stop", "rate", "delete", "survey", "pack", "export", "bench",
+]  # fmt: skip
 
 
 def test_these_are_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,6 +204,25 @@ def test_a_run_that_another_process_writes_is_not_resumed(runs_dir: Path, capsys
             ["train", "--resume", "--run-id", "theirs", "--runs-dir", str(runs_dir)], capsys
         )
     assert run.state is RunState.INTERRUPTED
+
+
+def test_a_run_is_held_from_the_terminal(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = create_run(runs_dir, make_config(), {}, "mine")
+    flags = ["--runs-dir", str(runs_dir), "--run-id", "mine"]
+    assert "is interrupted: there is nothing to stop" in refused(["stop", *flags], capsys)
+    assert main(["rate", *flags, "--factor", "0.5"]) == 0
+    assert run.learning_rate_factor == 0.5
+    assert "by 0.001 to 1000, not by 5000" in refused(["rate", *flags, "--factor", "5000"], capsys)
+    with RunWriter(run) as writer:
+        assert main(["stop", *flags]) == 0
+        assert writer.stop_requested()
+        assert "is being written; stop it before you delete it" in refused(["delete", *flags], capsys)
+        writer.end(RunState.FINISHED)
+    assert "is finished: it learns no more" in refused(["rate", *flags, "--factor", "2"], capsys)
+    capsys.readouterr()
+    assert main(["delete", *flags, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"run_id": "mine"}
+    assert not run.path.exists()
 
 
 def test_no_runs_yet_is_said_with_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,6 +85,13 @@ def test_a_known_pace_is_that_of_the_first_run_on_this_device_at_this_precision(
     assert known_speed(config, runs[:3]) is None
 
 
+def test_a_pace_is_known_for_its_own_batch_size(tmp_path: Path) -> None:
+    run = run_with_pace(tmp_path, "small", 30, device=device_name(CPU), precision="float32")
+    same = make_config(device="cpu", precision="float32")
+    assert known_speed(same, [run])
+    assert known_speed(same.model_copy(update={"batch_size": 128}), [run]) is None
+
+
 def test_a_pace_is_known_for_its_own_number_of_threads(tmp_path: Path) -> None:
     one, all_ = (make_config(device="cpu", precision="float32", num_threads=n) for n in (1, 0))
     run = run_with_pace(tmp_path, "one", 30, device=device_name(CPU, 1), precision="float32")
