@@ -35,7 +35,7 @@ run = preferred(runs) if runs else None
 is_first_visit = all(run.is_packed for run in runs)
 if is_first_visit:
     st.markdown(
-        "Watch the 2012 AlexNet learn. Synthetic shapes need no download; the first run takes a minute or three."
+        "Watch the 2012 AlexNet learn. Synthetic shapes need no download; the first run takes one to four minutes."
     )
 form = st.expander("New run", icon=":material/add:", expanded=is_first_visit, key=state.NEW_RUN, on_change="rerun")
 if form.open:

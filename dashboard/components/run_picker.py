@@ -93,7 +93,7 @@ def _nothing_yet(what: str) -> None:
     with st.container(border=True):
         st.markdown(f"#### {what}")
         st.markdown(
-            "Start a run first: with synthetic shapes the first one takes a minute or three. "
+            "Start a run first: with synthetic shapes the first one takes one to four minutes. "
             "Its network can be opened here as soon as training begins."
         )
         st.page_link("app_pages/train.py", label="Start a run", icon=":material/model_training:")

@@ -27,7 +27,7 @@ def shipped(runs_dir, packed_run):
 def test_the_first_visit_shows_the_form_and_below_it_the_shipped_run(open_page, shipped, said):
     at = open_page(shipped.path.parent)
     assert not at.exception
-    assert "the first run takes a minute or three" in said(at)
+    assert "the first run takes one to four minutes" in said(at)
     assert not at.button(key="start").disabled, "the form is open"
     assert "A trained network to start with" in said(at)
     assert "trained on a copy of CIFAR-10, then packed to travel." in said(at)

@@ -31,7 +31,7 @@ def names(elements):
 def test_without_a_run_the_form_is_open_and_says_what_it_will_cost(open_page, runs_dir, said):
     at = open_page(runs_dir)
     assert not at.exception
-    assert "the first run takes a minute or three" in said(at)
+    assert "the first run takes one to four minutes" in said(at)
     assert "1,000 training images · about 58 million parameters · about **" in said(at)
     assert not at.button(key="start").disabled
     assert not at.get("bidi_component")
