@@ -123,8 +123,12 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def num_bytes(path: Path) -> int:
-    """The size of a file, or of all files in a folder and below."""
-    return sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
+    """The size of a file, or of all files in a folder and below; what goes meanwhile counts nothing."""
+    total = 0
+    for file in [path, *(Path(folder, name) for folder, _, names in os.walk(path) for name in names)]:
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
 
 
 def patiently(action: Callable[[], T]) -> T:

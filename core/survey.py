@@ -10,6 +10,7 @@ from rich.console import Console
 from core.arguments import add_checkpoint_flags, add_images_flag, say_doubt, with_images
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
+from core.errors import RunError
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.paths import data_dir
@@ -28,10 +29,16 @@ def survey(checkpoint: Checkpoint, images: ImageSet, progress: OnProgress = no_p
     """
     model, count = open_model(checkpoint), len(images)
     outcomes = judge(model, images, lambda done: progress(done, count, f"Judged {done:,} of {count:,} images"))
-    outcomes.save(checkpoint.derived(OUTCOMES_FILE))
+    _keep(outcomes, checkpoint, OUTCOMES_FILE)
     atlas = compute_atlas(model, images, lambda done: progress(done, count, f"Channels on {done:,} of {count:,}"))
-    atlas.save(checkpoint.derived(ATLAS_FILE))
+    _keep(atlas, checkpoint, ATLAS_FILE)
     return outcomes, atlas
+
+
+def _keep(found: Outcomes | Atlas, checkpoint: Checkpoint, file: str) -> None:
+    if not checkpoint.run.is_readable:  # else its folder would come back in part
+        raise RunError(f"Run {checkpoint.run.id!r} was deleted meanwhile: there is nothing to keep its answers for.")
+    found.save(checkpoint.derived(file))
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

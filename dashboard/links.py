@@ -36,7 +36,8 @@ def keep_first(key: str, options: Collection[str]) -> None:
     nobody chose gives way to another option that stands first now.
     """
     first, now = next(iter(options)), st.session_state.get(key, st.query_params.get(key))
-    if now in options and (now == first or now != state.unchosen(key)):
+    nobodys = state.unchosen(key)  # asked at each drawing: it notices what is chosen
+    if now in options and (now == first or now != nobodys):
         return
     if key not in st.session_state:  # Streamlit tells the browser only of what changes after the first drawing
         st.query_params[key] = first
@@ -63,8 +64,7 @@ def keep_run(run_ids: Collection[str]) -> None:
     check_link(state.RUN, run_ids, "run")
     asked, chosen = st.query_params.get(state.RUN), state.selected_run()
     nobodys = state.unchosen(state.RUN)
-    if nobodys is not None and nobodys in (asked, chosen):
-        asked = chosen = None
+    asked, chosen = (None if run_id == nobodys else run_id for run_id in (asked, chosen))
     if asked in run_ids:
         st.session_state[state.RUN] = asked
     elif chosen is not None and chosen in run_ids:

@@ -76,14 +76,11 @@ MOSAICS = ("mosaic_a", "mosaic_b", "mosaic_difference")
 def setting(name: str, preset: str, data: str) -> str:
     """The key of one field of the new-run form; a preset's own, so that choosing another shows its values.
 
-    Pins are also the data set's own: they are numbers of its test images.
+    Pins are also the data set's own: they are numbers of its test images. The first weights are no preset's.
     """
+    if name == "pretrained":
+        return "new_pretrained"
     return f"new_{name}_{preset}" + (f"_{data}" if name == "pinned_images" else "")
-
-
-def rate_factor(run_id: str) -> str:
-    """The key of what a run's learning rate is multiplied by."""
-    return f"rate_factor_{run_id}"
 
 
 def run_table(run_ids: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import Timeout
 
-from core.errors import RunLockedError
+from core.errors import RunError, RunLockedError
 from core.files import remove, remove_leftovers, write_json, write_json_quickly
 from core.runs.metrics import MetricsReader, RateChange, encode, segment_paths
 from core.runs.progress import Progress
@@ -26,7 +26,8 @@ _PROGRESS_SECONDS = 1.0
 class RunWriter:
     """Opens `run` for writing: takes its lock, begins a new metrics segment, clears an earlier end.
 
-    Raises RunLockedError where another writer has it. Use as a context manager; closing frees the lock.
+    Raises RunLockedError where another writer has it, RunError where it was deleted. Use as a context manager; closing
+    frees the lock.
     """
 
     def __init__(self, run: Run) -> None:
@@ -40,6 +41,9 @@ class RunWriter:
                 f"Run {run.id!r} is already being written by process {owner.get('pid', '?')} on "
                 f"{owner.get('host', '?')}; stop it there first."
             ) from None
+        if not run.is_readable:
+            self._lock.release()
+            raise RunError(f"Run {run.id!r} has no readable settings any more: it may have been deleted.")
         now = time.time()
         write_json(run.path / "writer.json", {"pid": os.getpid(), "host": platform.node(), "since": now})
         remove_leftovers(run.path)

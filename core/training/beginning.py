@@ -25,9 +25,12 @@ def find_pretrained(config: TrainConfig, runs_dir: Path) -> Checkpoint | None:
         raise ConfigError(f"pretrained: {error} Name a run that has a checkpoint, or leave it empty.") from error
 
 
-def with_its_lrn(config: TrainConfig, pretrained: Checkpoint | None) -> TrainConfig:
-    """`config` with the LRN that the pretrained weights were made for."""
-    return config if pretrained is None else config.model_copy(update={"lrn_alpha": pretrained.lrn_alpha})
+def with_its_input(config: TrainConfig, pretrained: Checkpoint | None) -> TrainConfig:
+    """`config` with the input scale and the LRN that the pretrained weights were made for."""
+    if pretrained is None:
+        return config
+    scale = "standard" if any(pretrained.input_spec.mean) else "unit"
+    return config.model_copy(update={"normalize": scale, "lrn_alpha": pretrained.lrn_alpha})
 
 
 def new_network(config: TrainConfig, images: ImageSet, pretrained: Checkpoint | None = None) -> AlexNet:

@@ -16,9 +16,10 @@ from safetensors import SafetensorError
 
 from core.config import TrainConfig
 from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
+from core.runs.checkpoints import available
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
-from core.training.beginning import find_pretrained, with_its_lrn
+from core.training.beginning import find_pretrained, with_its_input
 from core.training.device import describe, device_lock, out_of_memory, pick_device, release_memory
 from core.training.distributed import SilentWriter, current, report_failure, reported_failure
 from core.training.loop import train
@@ -38,7 +39,7 @@ def start(config: TrainConfig, *, runs_dir: Path, data_dir: Path, run_id: str | 
     where the device, or the run whose weights it is to begin with, isn't there.
     """
     device = _usable_device(config)
-    config = with_its_lrn(config, find_pretrained(config, runs_dir))
+    config = with_its_input(config, find_pretrained(config, runs_dir))
     with _lock:
         _refuse_second()
         run = create_run(runs_dir, config, _environment(config, device), run_id)
@@ -50,7 +51,7 @@ def resume(run: Run, *, data_dir: Path) -> Run:
     """Go on training a stopped, failed or interrupted run from its last checkpoint.
 
     Raises RunLockedError while another run trains here or another process writes this one, RunError where there is
-    nothing to resume.
+    nothing to resume, ConfigError where it has to begin once more and its first weights aren't there.
     """
     with _lock:
         _refuse_second()
@@ -58,6 +59,8 @@ def resume(run: Run, *, data_dir: Path) -> Run:
         if not state.can_resume:
             raise RunError(f"Run {run.id!r} is {state.value}: only a stopped, failed or interrupted run can go on.")
         _usable_device(run.config)
+        if not available(run):
+            find_pretrained(run.config, run.path.parent)  # it has to begin once more
         _launch(run, data_dir)
         return run
 

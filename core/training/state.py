@@ -218,8 +218,8 @@ def require_finite(state: TrainingState) -> None:
 def diverged(step: int) -> RunError:
     """What to say of a training that left the numbers."""
     return RunError(
-        f"The loss or a weight is no longer a number at step {step}: training diverged. Lower learning_rate or warm up "
-        "longer; the checkpoints from before are kept."
+        f"The loss or a weight is no longer a number at step {step}: training diverged. Lower the "
+        "learning rate, also of a resume, or warm up longer; the checkpoints from before are kept."
     )
 
 

@@ -56,9 +56,10 @@ def _draw(run: Run, drawn_as: RunState) -> None:
 
 
 def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
-    if now.is_active:
+    if now.is_active or now.can_resume:
         rates = reader.recent("learning_rate", 1)
         rate_control(run, rates[0] if len(rates) else None)
+    if now.is_active:
         stopping = run.stop_requested
         st.button(
             "Stopping" if stopping else "Stop", icon=":material/stop:", on_click=_stop, args=(run,),

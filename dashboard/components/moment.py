@@ -57,7 +57,7 @@ def filters_panel(snapshot: Snapshot, image_size: int) -> None:
 def confusion_panel(snapshot: Snapshot, pinned: Pinned, names: tuple[str, ...]) -> None:
     """What the network took the validation images for at this moment."""
     if snapshot.probabilities is None:
-        st.caption("The untrained network was not validated: its confusion matrix begins with epoch 1.")
+        st.caption("Before its first step a network is not validated: the confusion matrix begins with epoch 1.")
         return
     predicted = snapshot.probabilities.argmax(1)
     counts = np.zeros((len(names), len(names)), dtype=np.int64)

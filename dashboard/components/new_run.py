@@ -94,9 +94,8 @@ def _config() -> TrainConfig | None:
 
 def _changes(config: TrainConfig) -> None:
     """What differs from the preset: the settings themselves are folded away."""
-    here = {
-        name: getattr(config, name) for name in TrainConfig.model_fields if name not in (*_MAIN_FIELDS, "pinned_images")
-    }
+    elsewhere = {*_MAIN_FIELDS, "pinned_images", *(("normalize", "lrn_alpha") if config.pretrained else ())}
+    here = {name: getattr(config, name) for name in TrainConfig.model_fields if name not in elsewhere}
     usual = make_config(**_data(), preset=config.preset)
     changed = differing_settings({"preset": {name: getattr(usual, name) for name in here}, "form": here})["form"]
     place = st.container(horizontal=True, vertical_alignment="center")  # also where empty: what follows keeps its place
@@ -112,8 +111,9 @@ def _changes(config: TrainConfig) -> None:
 
 
 def _reset(preset: Preset, names: list[str]) -> None:
-    for name in names:
-        st.session_state.pop(state.setting(name, preset, ""), None)
+    usual = make_config(preset=preset)
+    for name in names:  # assigned, for a browser keeps what a widget shows while its key is gone
+        st.session_state[state.setting(name, preset, "")] = getattr(usual, name)
 
 
 def _chosen() -> TrainConfig:
@@ -159,12 +159,12 @@ def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
 
 
 def _first_weights(key: str) -> None:
-    """Random ones, or those of a run; a folder of a few pictures is soon learnt from a trained network."""
-    runs = [None, *(run.id for run in list_runs(runs_dir()) if available(run))]
+    """Random ones, or those of a run's best checkpoint."""
+    runs = [None, *(run.id for run in list_runs(runs_dir()) if "best" in available(run))]
     state.keep_valid(key, runs)
     st.selectbox(
         "Weights to begin with", runs, key=key, persist_state="session", width=260, help=field_help("pretrained"),
-        format_func=lambda run_id: "random" if run_id is None else run_id,
+        format_func=lambda run_id: "random weights" if run_id is None else run_id,
     )  # fmt: skip
 
 

@@ -1,6 +1,4 @@
-"""Learn faster or slower from now on: a factor on the learning rate of a run that trains."""
-
-from functools import partial
+"""Learn faster or slower from now on: a factor on the learning rate of a run that trains, or will go on."""
 
 import streamlit as st
 
@@ -12,21 +10,26 @@ _FACTORS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def rate_control(run: Run, now: float | None) -> None:
-    """A button that opens the factors. now: the rate of the last step. Another tab may have asked for one as well."""
-    key = state.rate_factor(run.id)
-    factor = st.session_state[key] = run.learning_rate_factor or 1.0
-    label = "Learning rate" if factor == 1 else f"Learning rate × {factor:g}"
+    """A button that opens the factors. now: the rate of the last step.
+
+    Buttons, for they have no state that could differ from what the run was asked last, here or elsewhere.
+    """
+    asked = run.learning_rate_factor or 1.0
+    label = "Learning rate" if asked == 1 else f"Learning rate × {asked:g}"
     with st.popover(label, icon=":material/speed:", help="Learn faster or slower from the next step on."):
-        st.select_slider(
-            "Multiply the schedule's rate by", sorted({*_FACTORS, factor}), key=key,
-            format_func=lambda value: f"× {value:g}", on_change=partial(_ask, run, key),
-        )  # fmt: skip
+        st.caption("Multiply the schedule's rate by")
+        with st.container(horizontal=True):
+            for factor in sorted({*_FACTORS, asked}):
+                st.button(
+                    f"× {factor:g}", key=f"rate_{factor:g}", type="primary" if factor == asked else "secondary",
+                    on_click=_ask, args=(run, factor),
+                )  # fmt: skip
         last = "" if now is None else f" The last step's rate was {now:.2g}."
         st.caption(f"From the next step on, also when the run is resumed; the curves show it.{last}")
 
 
-def _ask(run: Run, key: str) -> None:
+def _ask(run: Run, factor: float) -> None:
     try:
-        run.request_learning_rate_factor(st.session_state[key])
+        run.request_learning_rate_factor(factor)
     except CoreError as error:
         state.leave_message(str(error))

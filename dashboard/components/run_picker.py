@@ -40,8 +40,9 @@ def checkpoint_picker(*, can_follow: bool = False) -> Checkpoint | None:
         which = which or choices[0]
         checkpoint = find_checkpoint(run, which)
         st.caption(about(checkpoint))
-        if follows:
-            st.fragment(_await_newer, run_every=_WATCH_SECONDS)(checkpoint, which)
+        with st.container():  # there in any case: what comes below keeps its place
+            if follows:
+                st.fragment(_await_newer, run_every=_WATCH_SECONDS)(checkpoint, which)
     except CoreError as error:
         error_box(error)
         return None
@@ -81,7 +82,7 @@ def preferred(runs: Sequence[Run]) -> Run:
 
 def about(checkpoint: Checkpoint) -> str:
     run = checkpoint.run
-    weights = f"weights after step {checkpoint.step:,}" if checkpoint.step else "untrained weights, saved before step 1"
+    weights = f"weights after step {checkpoint.step:,}" if checkpoint.step else "weights before step 1"
     origin = "Packed run" if run.is_packed else f"Run {run.state.value}"
     words = [origin, data_with_size(run), weights]
     if checkpoint.val_accuracy is not None:

@@ -75,9 +75,21 @@ def test_a_run_that_nobody_chose_gives_way_on_train_to_one_that_trains(
         at.query_params.clear()  # as a browser does when the page changes
         at.switch_page("app_pages/predict.py").run()
         assert at.selectbox(key="run").value == "new"
-        at.selectbox(key="run").set_value("old").run()
+        for run_id in ("old", "new", "old"):
+            at.selectbox(key="run").set_value(run_id).run()
         at.switch_page("app_pages/train.py").run()
         assert "**old**" in said(at)
+
+
+def test_what_one_comes_back_to_is_chosen(open_page, write_run, runs_dir, trained_run, said):
+    for run_id in ("old", "new"):
+        write_run(run_id, end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    at = open_page(runs_dir, "predict")
+    for run_id in ("old", "new"):
+        at.selectbox(key="run").set_value(run_id).run()
+    with write_run("live", weights_of=trained_run, progress={"heartbeat": time.time()}).lock():
+        at.switch_page("app_pages/train.py").run()
+        assert "**new**" in said(at)
 
 
 def test_the_best_checkpoint_takes_the_place_of_the_last_where_nobody_chose(

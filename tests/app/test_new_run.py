@@ -50,14 +50,15 @@ def test_a_run_is_called_as_its_user_likes_and_begins_with_the_weights_of_anothe
     write_run("a", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
     write_run("b", end={"state": "failed", "reason": "no weights"})
     at = open_form(open_page, runs_dir)
-    weights = at.selectbox(key="new_pretrained_smoke")
-    assert weights.options == ["random", "a"]
+    weights = at.selectbox(key="new_pretrained")
+    assert weights.options == ["random weights", "a"]
     weights.set_value("a")
+    at.segmented_control(key="preset").set_value("seed-2021")
     at.text_input(key="name").set_value(" mine ").run()
     at.button(key="start").click().run()
     assert not at.exception
     ((config, run_id),) = started
-    assert (config.pretrained, run_id) == ("a", "mine")
+    assert (config.preset, config.pretrained, run_id) == ("seed-2021", "a", "mine")
     at = open_form(open_page, runs_dir)
     at.button(key="start").click().run()
     assert (started[1][0].pretrained, started[1][1]) == (None, None)

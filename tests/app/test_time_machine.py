@@ -61,7 +61,7 @@ def test_the_untrained_network_has_no_confusion_matrix_yet(machine, said):
     at = machine(epoch="0")
     assert not at.exception
     assert at.select_slider(key="epoch").value == 0
-    assert "The untrained network was not validated" in said(at)
+    assert "Before its first step a network is not validated" in said(at)
     assert "Rows: true class" not in html(at)
 
 

@@ -15,7 +15,7 @@ from core.runs.checkpoints import find_checkpoint, load_model
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, create_run
 from core.training import jobs
-from core.training.beginning import find_pretrained, new_network, with_its_lrn
+from core.training.beginning import find_pretrained, new_network, with_its_input
 from tests.conftest import ConfigFactory
 
 
@@ -38,10 +38,10 @@ def test_a_run_begins_with_the_weights_and_the_lrn_of_another_and_says_so(
     trained_run: Run, tiny_config: ConfigFactory, data_dir: Path
 ) -> None:
     runs_dir = trained_run.path.parent
-    config = tiny_config(pretrained=trained_run.id, lrn_alpha=2.0, num_epochs=1, learning_rate=1e-12)
+    config = tiny_config(pretrained=trained_run.id, lrn_alpha=2.0, normalize="unit", num_epochs=1, learning_rate=1e-12)
     run = jobs.start(config, runs_dir=runs_dir, data_dir=data_dir, run_id="tuned")
     assert jobs.wait(200)
-    assert run.config.lrn_alpha == trained_run.config.lrn_alpha
+    assert (run.config.lrn_alpha, run.config.normalize) == (trained_run.config.lrn_alpha, "standard")
     before, after = (load_model(each).state_dict() for each in (trained_run, run))
     for name, value in after.items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=1e-9, msg=name)
@@ -64,4 +64,4 @@ def test_weights_that_are_not_there_are_refused_before_a_run_is_created(runs_dir
 def test_without_any_nothing_of_the_settings_changes() -> None:
     config = make_config(lrn_alpha=2.0)
     assert find_pretrained(config, Path("nowhere")) is None
-    assert with_its_lrn(config, None) is config
+    assert with_its_input(config, None) is config

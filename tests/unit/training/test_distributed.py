@@ -70,13 +70,16 @@ def test_a_stop_saves_once_and_ends_both(runs_dir: Path, wait_until: Wait) -> No
     together = launch(runs_dir, *settings)
     try:
         wait_until(lambda: any(len(metrics(run).steps()["step"]) for run in list_runs(runs_dir)))
-        load_run(runs_dir, "stopped").request_stop()
+        run = load_run(runs_dir, "stopped")
+        run.request_learning_rate_factor(0.5)
+        wait_until(lambda: metrics(run).rate_changes())
+        run.request_stop()
         output, _ = together.communicate(timeout=120)
     finally:
         together.kill()
         together.communicate()
-    run = load_run(runs_dir, "stopped")
     assert run.state is RunState.STOPPED, output
+    assert [change.factor for change in metrics(run).rate_changes()] == [0.5]
     assert find_checkpoint(run, "last").step == metrics(run).steps()["step"][-1]
 
 
