@@ -28,19 +28,12 @@ _MAIN_FIELDS = ("preset", "data_source", "data_dir", "pretrained")
 def new_run() -> None:
     """Choose data and preset, see the cost, start."""
     busy = jobs.active()
-    config = None
-    try:
-        config = _config()
-        if config is not None:
-            pick_device(config)  # refuses one that isn't here
-            counts = costs.counts(config)
-            check_pinned(config, counts["test"])
-            _cost(config, counts)
-    except CoreError as error:
-        config = None
-        error_box(error)
-    if busy is not None:
-        st.caption(f":material/info: Run {plain(busy.id)} is training; stop it, or wait for its end, to start another.")
+    with st.container():  # of one piece, whatever it says: the button below keeps its place, also while it is drawn
+        config = _checked_config()
+        if busy is not None:
+            st.caption(
+                f":material/info: Run {plain(busy.id)} is training; stop it, or wait for its end, to start another."
+            )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Name", key=state.NAME, persist_state="session", placeholder="preset and time", width=260,
@@ -50,6 +43,21 @@ def new_run() -> None:
             "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
             disabled=busy is not None or config is None,
         )  # fmt: skip
+
+
+def _checked_config() -> TrainConfig | None:
+    """What is chosen, with its cost; None, and a sentence, where nothing can be started with it."""
+    try:
+        config = _config()
+        if config is not None:
+            pick_device(config)  # refuses one that isn't here
+            counts = costs.counts(config)
+            check_pinned(config, counts["test"])
+            _cost(config, counts)
+    except CoreError as error:
+        error_box(error)
+        return None
+    return config
 
 
 def _start() -> None:

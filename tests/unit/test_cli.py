@@ -212,14 +212,15 @@ def test_a_run_is_held_from_the_terminal(runs_dir: Path, capsys: pytest.CaptureF
     assert "is interrupted: there is nothing to stop" in refused(["stop", *flags], capsys)
     assert main(["rate", *flags, "--factor", "0.5"]) == 0
     assert run.learning_rate_factor == 0.5
+    assert "run mine learns at 0.5 times" in capsys.readouterr().out
     assert "by 0.001 to 1000, not by 5000" in refused(["rate", *flags, "--factor", "5000"], capsys)
     with RunWriter(run) as writer:
         assert main(["stop", *flags]) == 0
         assert writer.stop_requested()
+        assert "Run mine was asked to save and stop." in capsys.readouterr().out
         assert "is being written; stop it before you delete it" in refused(["delete", *flags], capsys)
         writer.end(RunState.FINISHED)
     assert "is finished: it learns no more" in refused(["rate", *flags, "--factor", "2"], capsys)
-    capsys.readouterr()
     assert main(["delete", *flags, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"run_id": "mine"}
     assert not run.path.exists()
