@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from core.prediction import Prediction
-from dashboard.charts import X_TITLES, class_labels, positions, smooth
+from dashboard.charts import class_labels, positions, smooth
 from dashboard.colors import ACCENT, MISTAKE, MUTED
-from dashboard.components.live_chart import decimate
+from dashboard.components.live_chart import Panel, Series
 
 # Okabe and Ito's palette, without black and yellow, which vanish on one of the two themes.
 COLORS = ("#0072B2", MISTAKE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", MUTED)
@@ -19,7 +19,10 @@ BEFORE_AND_NOW = ({"color": MUTED}, {"color": ACCENT})
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 _MAX_POINTS = 800
-Measure = Literal["loss", "accuracy"]
+_MEASURES: dict[str, dict[str, Any]] = {
+    "loss": {"title": "Loss", "y_title": "Cross-entropy"},
+    "accuracy": {"title": "Accuracy", "y_title": "Share correct", "y_percent": True, "y_range": (0.0, 1.0)},
+}
 
 
 @dataclass(frozen=True)
@@ -32,37 +35,27 @@ class Curves:
     steps_per_epoch: float
 
 
-def overlaid_curves(runs: Sequence[Curves], measure: Measure, x_axis: str, smoothing: float) -> go.Figure:
-    """Training (thin, smoothed) and validation (a mark an epoch) of at most seven runs over step, epoch or minutes."""
-    figure = go.Figure()
-    for number, run in enumerate(runs):
-        color, dash = COLORS[number], _DASHES[number % len(_DASHES)]
-        x, epoch_x = positions(run.steps, run.epochs, steps_per_epoch=run.steps_per_epoch, x_axis=x_axis)
-        x, y = decimate(x, smooth(run.steps[measure], smoothing), _MAX_POINTS)
-        figure.add_scatter(
-            x=x, y=y, name=run.name, legendgroup=run.name, showlegend=not run.epochs, opacity=0.55, mode="lines",
-            line={"color": color, "dash": dash, "width": 1.2}, hovertemplate=_hover("training", measure),
-        )  # fmt: skip
-        figure.add_scatter(
-            x=epoch_x, y=[record[f"val_{measure}"] for record in run.epochs], name=run.name, legendgroup=run.name,
-            showlegend=bool(run.epochs), mode="lines+markers", line={"color": color, "dash": dash, "width": 2.5},
-            marker={"symbol": _SYMBOLS[number], "size": 8}, hovertemplate=_hover("validation", measure),
-        )  # fmt: skip
-    figure.update_layout(
-        height=360, margin={"l": 0, "r": 8, "t": 8, "b": 0}, uirevision=x_axis,
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-    )  # fmt: skip
-    figure.update_xaxes(title=X_TITLES[x_axis])
-    if measure == "accuracy":
-        figure.update_yaxes(title="Accuracy", range=[0, 1], tickformat=".0%")
-    else:
-        figure.update_yaxes(title="Cross-entropy", rangemode="tozero")
-    return figure
+def overlaid_panels(runs: Sequence[Curves], x_axis: str, smoothing: float) -> list[Panel]:
+    """Loss and accuracy of at most seven runs over step, epoch or minutes."""
+    names = ", ".join(run.name for run in runs)
+    panels = []
+    for measure, look in _MEASURES.items():
+        lines = [line for number, run in enumerate(runs) for line in _lines(number, run, measure, x_axis, smoothing)]
+        alt = f"Training and validation {measure} of {names}"
+        panels.append(Panel(series=tuple(lines), height=330, max_points=_MAX_POINTS, alt=alt, **look))
+    return panels
 
 
-def _hover(part: str, measure: Measure) -> str:
-    value = "%{y:.1%}" if measure == "accuracy" else "%{y:.3f}"
-    return f"{part} {value}<extra>%{{fullData.name}}</extra>"
+def _lines(number: int, run: Curves, measure: str, x_axis: str, smoothing: float) -> tuple[Series, Series]:
+    """Training, thin and smoothed; validation with a mark an epoch, where there is one the entry of the legend."""
+    style: dict[str, Any] = {"color": COLORS[number], "dash": _DASHES[number % len(_DASHES)], "group": run.name}
+    x, epoch_x = positions(run.steps, run.epochs, steps_per_epoch=run.steps_per_epoch, x_axis=x_axis)
+    y, epoch_y = smooth(run.steps[measure], smoothing), np.array([record[f"val_{measure}"] for record in run.epochs])
+    judged = bool(run.epochs)
+    return (
+        Series(f"{run.name}, training", x, y, width=1.2, in_legend=not judged, **style),
+        Series(run.name, epoch_x, epoch_y, width=2.5, markers=True, symbol=_SYMBOLS[number], in_legend=judged, **style),
+    )
 
 
 def paired_probabilities(

@@ -1,7 +1,7 @@
 """Several runs: their curves in one chart, their results, the settings in which they differ."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,8 +12,10 @@ from core.paths import runs_dir
 from core.runs.differences import differing_settings, settings_of
 from core.runs.run import Run, list_runs
 from dashboard import cache, links, state
-from dashboard.comparison_charts import COLORS, Curves, Measure, overlaid_curves
+from dashboard.charts import X_TITLES
+from dashboard.comparison_charts import COLORS, Curves, overlaid_panels
 from dashboard.components.curve_picker import pick_curves
+from dashboard.components.live_chart import live_charts
 from dashboard.components.status import error_box
 
 _COLUMNS: dict[str, Any] = {
@@ -54,14 +56,10 @@ def compared_runs(runs: list[Run], live: bool) -> None:
 def _curves(runs: list[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x_axis, smoothing = pick_curves()
-    logged = [_logged(run) for run in runs]
-    names = ", ".join(run.id for run in runs)
     st.caption("Thin: training. Thick, with a mark at each epoch: validation.")
-    for column, measure in zip(st.columns(2), get_args(Measure), strict=True):
-        column.plotly_chart(
-            overlaid_curves(logged, measure, x_axis, smoothing), key=f"overlaid_{measure}",
-            alt=f"Training and validation {measure} of {names}",
-        )  # fmt: skip
+    panels = overlaid_panels([_logged(run) for run in runs], x_axis, smoothing)
+    revision = " ".join([x_axis, *(run.id for run in runs)])
+    live_charts(panels, x_title=X_TITLES[x_axis], key="overlaid", revision=revision)
 
 
 def _logged(run: Run) -> Curves:

@@ -6,8 +6,8 @@ stays, so zoom, legend toggles and picture export survive each tick.
 
 import base64
 import math
-import re
 import shutil
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -52,6 +52,13 @@ class Series:
     """plotly dash style: solid, dash, dot, dashdot."""
     markers: bool = False
     """Mark each point as well; tells two lines apart without colour."""
+    symbol: str = "circle"
+    """plotly name of those marks."""
+    width: float = 2
+    """Of the line, in CSS pixels."""
+    group: str = ""
+    """Lines of one group are shown and hidden together, by one entry of the legend."""
+    in_legend: bool = True
 
 
 @dataclass(frozen=True)
@@ -193,10 +200,12 @@ def _trace(series: Series, max_points: int) -> dict[str, Any]:
     markers = series.markers or len(y) == 1
     return {
         "name": series.name,
-        "uid": re.sub(r"\W", "-", series.name),  # plotly puts it into CSS selectors
+        "uid": f"s{zlib.crc32(series.name.encode()):08x}",  # plotly puts it into CSS selectors
         "mode": "lines+markers" if markers else "lines",
-        "line": {"dash": series.dash, "width": 2},
-        "marker": {"size": 6},
+        "line": {"dash": series.dash, "width": series.width},
+        "marker": {"size": 6, "symbol": series.symbol},
+        "legendgroup": series.group,
+        "showlegend": series.in_legend,
         "color": series.color,
         "x": pack(x),
         "y": pack(y),

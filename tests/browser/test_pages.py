@@ -108,3 +108,19 @@ def test_the_arrow_keys_walk_over_the_channels(serve, window, trained_run):
     canvas.press("Home")
     expect(enlarged).to_have_value("0")
     expect(page.locator(".st-key-mosaic .spoken")).to_contain_text("channel 0")
+
+
+def test_the_form_goes_back_to_its_preset_and_stays_there(serve, window, trained_run):
+    """A browser keeps what a widget shows, and says it again with each click."""
+    page = window().open(serve(trained_run.path.parent).url)
+    page.get_by_text("New run").click()
+    page.get_by_text("All settings").click()
+    epochs = page.locator(".st-key-new_num_epochs_smoke input")
+    epochs.fill("20")
+    epochs.press("Enter")
+    expect(page.get_by_text("Unlike the preset: num epochs 20")).to_be_visible()
+    page.get_by_role("button", name="Back to the preset").click()
+    expect(epochs).to_have_value("4")
+    page.get_by_text("Log loss").click()  # any other click
+    expect(page.get_by_text("Unlike the preset")).to_have_count(0)
+    expect(epochs).to_have_value("4")

@@ -11,7 +11,9 @@ import torch
 from core.config import TrainConfig
 from core.runs.metrics import MetricsReader, RateChange, with_change
 from core.runs.run import Run, RunState
+from core.runs.writer import RunWriter
 from core.training import jobs, loop
+from core.training.live_rate import LiveRate
 from core.training.optimizer import learning_rate
 from tests.conftest import ConfigFactory
 
@@ -66,3 +68,13 @@ def test_another_wish_while_steps_are_repeated_takes_the_place_of_the_later_ones
     changes = [RateChange(100, 2.0), RateChange(150, 0.5)]
     assert with_change(changes, RateChange(120, 3.0)) == [RateChange(100, 2.0), RateChange(120, 3.0)]
     assert with_change(changes, RateChange(150, 1.0)) == [RateChange(100, 2.0), RateChange(150, 1.0)]
+
+
+def test_a_resume_between_two_changes_takes_the_first_at_once_and_the_second_in_its_time() -> None:
+    writer, logged = RunWriter.__new__(RunWriter), []
+    writer.log = lambda kind, **fields: logged.append((kind, fields))  # type: ignore[method-assign]
+    rate = LiveRate([RateChange(100, 2.0), RateChange(150, 0.5)])
+    assert [rate.factor(writer, step, 0.5) for step in (120, 149, 150)] == [2.0, 2.0, 0.5]
+    assert logged == []
+    assert [rate.factor(writer, step, asked) for step, asked in ((160, 3.0), (161, 3.0), (162, 0.0))] == [3.0] * 3
+    assert logged == [("event", {"event": "learning rate", "step": 160, "factor": 3.0})]
