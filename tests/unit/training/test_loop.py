@@ -295,7 +295,7 @@ def test_a_training_that_diverges_fails_with_a_sentence_and_keeps_its_checkpoint
     assert run.state is RunState.FAILED
     assert run.end is not None
     assert "no longer a number at step" in run.end["reason"]
-    assert "Lower learning_rate" in run.end["reason"]
+    assert "Lower the learning rate, also of a resume" in run.end["reason"]
     assert not (run.path / "run.log").exists()
     assert weights_are_finite(run)
 
