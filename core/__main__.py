@@ -20,6 +20,7 @@ from core.arguments import (
     add_evaluate_flags,
     add_features_flags,
     add_predict_flags,
+    add_run_flag,
     say_doubt,
     with_images,
 )
@@ -163,9 +164,9 @@ def _parser() -> argparse.ArgumentParser:
         command("features", export.features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
     )
     command("runs", _runs, "List the runs, the newest first.")
-    control.add_run_flag(command("stop", control.stop, control.STOP_HELP))
+    add_run_flag(command("stop", control.stop, control.STOP_HELP))
     control.add_rate_flags(command("rate", control.rate, control.RATE_HELP))
-    control.add_run_flag(command("delete", control.delete, control.DELETE_HELP))
+    add_run_flag(command("delete", control.delete, control.DELETE_HELP))
     survey.add_flags(command("survey", survey.run, survey.HELP))
     packing.add_flags(command("pack", packing.run, packing.HELP))
     export.add_flags(command("export", export.run, export.HELP))

@@ -23,8 +23,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{message[0].upper()}{message[1:]}. See: {self.prog} --help\n")
 
 
-def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
+def add_run_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-id", required=True, help="the run")
+
+
+def add_checkpoint_flags(parser: argparse.ArgumentParser) -> None:
+    add_run_flag(parser)
     parser.add_argument("--which", choices=("best", "last"), default="best", help="its checkpoint (default: best)")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from core.arguments import add_run_flag
 from core.errors import RunError
 from core.runs.deletion import delete_run
 from core.runs.run import LEARNING_RATE_FACTORS, Run, load_run
@@ -12,10 +13,6 @@ from core.runs.run import LEARNING_RATE_FACTORS, Run, load_run
 STOP_HELP = "Let a run that trains save its weights and stop, in whichever process it is."
 RATE_HELP = "Let a run learn faster or slower from its next step on."
 DELETE_HELP = "Delete a run for good, weights and all."
-
-
-def add_run_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run-id", required=True, help="the run")
 
 
 def add_rate_flags(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from dashboard.components.image_picker import image_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
 from dashboard.images import Chosen, thumbnail
-from dashboard.markdown import plain
+from dashboard.markdown import plain, some
 
 _TOP = 5
 _MOST_NAMES = 20
@@ -28,9 +28,7 @@ def show_one(checkpoint: Checkpoint, image: Chosen, prediction: Prediction) -> N
         )
     st.markdown(verdict)
     if image.label is None:
-        names = prediction.class_names
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        st.caption(f"It has to choose one of the classes that it knows: {plain(', '.join(names[:_MOST_NAMES]))}{more}.")
+        st.caption(f"It has to choose one of the classes that it knows: {some(prediction.class_names, _MOST_NAMES)}.")
     original, seen, bars = st.columns([1, 1, 2])
     original.image(image.enlarged(), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch")
     seen.image(

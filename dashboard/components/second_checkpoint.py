@@ -9,9 +9,7 @@ from core.runs.run import list_runs
 from dashboard import links, state
 from dashboard.components.run_picker import about
 from dashboard.components.status import data_with_size, error_box
-from dashboard.markdown import plain
-
-_MOST_NAMES = 5
+from dashboard.markdown import some
 
 
 def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
@@ -59,7 +57,7 @@ def what_compares(a: Checkpoint, b: Checkpoint) -> None:
         )
     if a.class_names != b.class_names:
         st.caption(
-            f":material/warning: B knows other classes ({_some(b.class_names)}), and can only answer with one of "
+            f":material/warning: B knows other classes ({some(b.class_names)}), and can only answer with one of "
             "them. The maps are compared all the same."
         )
     elif a.run.data.get("fingerprint") != b.run.data.get("fingerprint"):
@@ -73,9 +71,3 @@ def what_compares(a: Checkpoint, b: Checkpoint) -> None:
             f":material/info: Before it is stretched to 227 pixels, A brings a picture to {sizes[0]} pixels, B to "
             f"{sizes[1]}."
         )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    """The first of them, and how many more there are."""
-    first = ", ".join(map(plain, names[:_MOST_NAMES]))
-    return first if len(names) <= _MOST_NAMES else f"{first} and {len(names) - _MOST_NAMES:,} more"

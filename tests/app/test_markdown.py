@@ -4,8 +4,7 @@ import shutil
 
 import pytest
 
-from dashboard.components.second_checkpoint import _some
-from dashboard.markdown import plain
+from dashboard.markdown import plain, some
 
 JOINER = "\u2060"
 
@@ -29,9 +28,9 @@ def test_what_markdown_would_read_is_escaped(name, escaped):
 
 
 def test_of_many_classes_five_are_named():
-    assert _some(("a_b", "c")) == r"a\_b, c"
-    assert _some(tuple("abcde")) == "a, b, c, d, e"
-    assert _some(tuple("abcdefg")) == "a, b, c, d, e and 2 more"
+    assert some(("a_b", "c")) == r"a\_b, c"
+    assert some(tuple("abcde")) == "a, b, c, d, e"
+    assert some(tuple("abcdefg")) == "a, b, c, d, e and 2 more"
 
 
 def test_a_class_and_a_run_of_any_name_are_shown_as_they_are(open_page, trained_run, image_tree, write_run, said):
