@@ -47,10 +47,15 @@ def jpeg(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def png_url(picture: Image.Image) -> str:
+    """The picture as its own address, for what changes often: a file of the server may be gone when a browser asks."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
 def thumbnail(picture: Image.Image) -> str:
     """A small copy as a data URL, for tables."""
     small = picture.copy()
     small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return png_url(small)

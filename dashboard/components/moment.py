@@ -12,6 +12,7 @@ from dashboard import snapshots, state
 from dashboard.components.channel_choice import ColorScale
 from dashboard.components.mosaic import channel_mosaic
 from dashboard.html_charts import confusion_html, probability_rows
+from dashboard.images import png_url
 from dashboard.markdown import plain
 
 _ACTING = (
@@ -30,7 +31,7 @@ def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str
     picture = picture.resize((picture.width * 7, picture.height * 7), Image.Resampling.NEAREST)
     said = snapshot.pinned_probabilities[image]
     left, right = st.columns([1, 2], vertical_alignment="center")
-    left.image(picture, caption=f"{plain(truth)}, {pinned.about(image)}", alt=f"The pinned image: {truth}")
+    left.image(png_url(picture), caption=f"{plain(truth)}, {pinned.about(image)}", alt=f"The pinned image: {truth}")
     right.html(probability_rows(said, names, truth))
 
 
@@ -51,7 +52,7 @@ def filters_panel(snapshot: Snapshot, image_size: int) -> None:
         f"The {len(snapshot.filters)} filters of conv1 as far as they act, each on its own scale.",
         help=_ACTING,
     )
-    st.image(large, alt=f"The filters of conv1 after epoch {snapshot.epoch}")
+    st.image(png_url(large), alt=f"The filters of conv1 after epoch {snapshot.epoch}")
 
 
 def confusion_panel(snapshot: Snapshot, pinned: Pinned, names: tuple[str, ...]) -> None:
@@ -74,4 +75,4 @@ def film_panel(run: Run, epochs: tuple[int, ...], layer: str, image: int, channe
     large = film.resize((film.width * factor, film.height * factor), Image.Resampling.NEAREST)
     listed = ", ".join(map(str, moments))
     st.caption(f"Channel {channel} of {layer} over time, on one scale; epochs {listed}.")
-    st.image(large, alt=f"Channel {channel} of {layer} after epochs {listed}")
+    st.image(png_url(large), alt=f"Channel {channel} of {layer} after epochs {listed}")

@@ -48,6 +48,10 @@ def test_the_slider_moves_all_panels(machine):
     assert all(old != new for old, new in zip(before, after, strict=True))
 
 
+def test_no_picture_is_a_file_that_the_next_epoch_takes_away(machine):
+    assert {image.proto.imgs[0].url.split(";")[0] for image in machine().image} == {"data:image/png"}
+
+
 def test_the_address_names_every_epoch_but_the_newest(machine):
     at = machine(epoch="0")
     assert at.query_params["epoch"] == "0"
