@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,16 @@ from core.data.images import ImageSet, require_classes
 from core.data.prepare import to_square
 from core.data.sources import load_data, load_test_images
 from core.data.uploads import open_picture
+from core.diagnosis.rules import diagnose
 from core.errors import CoreError
 from core.evaluation import evaluate
 from core.export import command as export
-from core.follow import summary
+from core.follow import print_findings, summary
 from core.paths import data_dir, runs_dir
 from core.prediction import predict
 from core.progress import OnProgress, on_terminal
 from core.runs.checkpoints import load_model
+from core.runs.metrics import MetricsReader
 from core.runs.run import list_runs, load_run
 from core.training import command as train
 from core.training.device import fastest_device
@@ -145,6 +148,20 @@ def _runs(options: argparse.Namespace) -> int:
     return 0
 
 
+def _diagnose(options: argparse.Namespace) -> int:
+    run = load_run(options.runs_dir, options.run_id)
+    reader = MetricsReader(run.path)
+    reader.poll()
+    found = diagnose(run, reader)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in found]))
+    elif found:
+        print_findings(found, _out)
+    else:
+        _out.print((run.end or {}).get("reason") or f"Run {run.id} has done too few steps to say anything of it.")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m core", description="Train the 2012 AlexNet, watch it learn, look inside it.")
     commands = parser.add_subparsers(required=True, metavar="command", parser_class=Parser)
@@ -164,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
         command("features", export.features, "Write all feature maps of a layer (values: C x H x W float32) as .npz.")
     )
     command("runs", _runs, "List the runs, the newest first.")
+    add_run_flag(command("diagnose", _diagnose, "Say what the metrics of a run show, and what to do about it."))
     add_run_flag(command("stop", control.stop, control.STOP_HELP))
     control.add_rate_flags(command("rate", control.rate, control.RATE_HELP))
     add_run_flag(command("delete", control.delete, control.DELETE_HELP))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from core.diagnosis.rules import Finding, diagnose
 from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.progress import Progress
@@ -47,6 +48,13 @@ def follow(run: Run, console: Console, *, quiet: bool = False) -> None:
             time.sleep(_POLL_SECONDS)
     if not quiet:
         _print_end(run, console)
+        print_findings(diagnose(run, reader), console)
+
+
+def print_findings(findings: list[Finding], console: Console) -> None:
+    """Each a paragraph."""
+    for finding in findings:
+        console.print(str(finding))
 
 
 def summary(run: Run) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from core.data.images import ImageSet, balanced_limit, doubt_about
+from core.diagnosis.rules import diagnose
 from core.errors import CoreError, ExportError
 from core.export.curves import class_charts, learning_charts
 from core.export.files import whole
@@ -61,7 +62,7 @@ def export_report(subject: Subject, path: Path, progress: OnProgress = no_progre
         progress(2, _STAGES, f"Judging test images: {done:,}")
 
     progress(0, _STAGES, "Curves")
-    parts = [_head(reader, subject), _settings(subject), _curves(reader), _classes(reader, subject)]
+    parts = [_head(reader, subject), _settings(subject), _curves(reader, subject), _classes(reader, subject)]
     progress(1, _STAGES, "Filters and feature maps")
     parts += [_filters(subject), _maps(subject)]
     progress(2, _STAGES, "Mistakes")
@@ -116,7 +117,7 @@ def _settings(subject: Subject) -> str:
     return section("Settings", paragraph(lead), own, f"<details><summary>All settings</summary>{every}</details>")
 
 
-def _curves(reader: MetricsReader) -> str:
+def _curves(reader: MetricsReader, subject: Subject) -> str:
     steps, epochs = reader.steps(), reader.epochs()
     if not len(steps["step"]):
         return section("Learning curves", paragraph("No step has been logged yet."))
@@ -127,7 +128,8 @@ def _curves(reader: MetricsReader) -> str:
     ]  # fmt: skip
     header = ("Epoch", "Step", "Training loss", "Training accuracy", "Validation loss", "Validation accuracy")
     listed = f"<details><summary>As a table</summary>{table(header, rows, 'A row per epoch')}</details>" if rows else ""
-    return section("Learning curves", learning_charts(steps, epochs), listed)
+    said = [paragraph(str(finding)) for finding in diagnose(subject.checkpoint.run, reader)]
+    return section("Learning curves", *said, learning_charts(steps, epochs), listed)
 
 
 def _classes(reader: MetricsReader, subject: Subject) -> str:

@@ -18,10 +18,12 @@ import numpy as np
 
 from core.errors import RunError
 from core.files import load_arrays, remove, save_arrays
+from core.model.alexnet import CONV_LAYERS
 from core.runs.run import Run
 
 MAX_PINNED = 8
 _FIRST, _MOST = 10, 40  # epochs of which all are kept, and about how many are in all
+_FEWEST = 4  # pinned images that say something of a channel
 PHOTO = -1  # among numbers of test images: the photograph that comes with the project
 _FILE = re.compile(r"epoch-(\d{4,})\.npz")
 Arrays = dict[str, np.ndarray]
@@ -138,6 +140,22 @@ def read_snapshot_bytes(run: Run, epoch: int, layer: str, pinned: int) -> tuple[
     names = f"{layer}.maps.{pinned}", f"{layer}.tops.{pinned}"
     found = _read(snapshot_file(run, epoch), run, *names)
     return found[names[0]], found[names[1]]
+
+
+def silent_shares(run: Run, epoch: int) -> dict[str, float]:
+    """Of each conv layer the share of its channels, 0..1, that are 0 everywhere on all pinned images.
+
+    Empty where these are fewer than four: that a channel has no word on one image means little. Raises RunError where
+    the snapshot is missing or damaged.
+    """
+    names = [f"{layer}.tops.{pinned}" for layer in CONV_LAYERS for pinned in range(MAX_PINNED)]
+    tops = _read(snapshot_file(run, epoch), run, optional=names)
+    if f"{CONV_LAYERS[0]}.tops.{_FEWEST - 1}" not in tops:
+        return {}
+    return {
+        layer: float(np.all([top == 0 for name, top in tops.items() if name.startswith(f"{layer}.")], axis=0).mean())
+        for layer in CONV_LAYERS
+    }
 
 
 def snapshot_file(run: Run, epoch: int) -> Path:

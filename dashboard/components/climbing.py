@@ -2,12 +2,14 @@
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from core.errors import CoreError
 from core.inspection.maximization import Goal
 from core.runs.checkpoints import Checkpoint
 from dashboard import experiments, state
 from dashboard.components.status import error_box
+from dashboard.images import png_url
 
 WIDTH = 454  # pixels
 _DRAWN_EVERY = 8  # steps
@@ -21,7 +23,7 @@ def climb(checkpoint: Checkpoint, goal: Goal, seed: int, steps: int) -> None:
         st.session_state[state.DREAM] = (checkpoint.fingerprint, goal, seed, steps), done, pixels
         bar.progress(done / total, f"Step {done} of {total}")
         if done % _DRAWN_EVERY == 0:
-            canvas.image(pixels, width=WIDTH, alt=f"The picture after {done} steps")
+            canvas.image(png_url(Image.fromarray(pixels)), width=WIDTH, alt=f"The picture after {done} steps")
 
     try:
         experiments.compute_dream(checkpoint, goal, seed, steps, on_step)

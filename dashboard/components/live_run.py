@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from core.diagnosis.rules import diagnose
 from core.errors import CoreError
 from core.export.curves import MOST_NUMBERS
 from core.paths import data_dir
@@ -51,6 +52,7 @@ def _draw(run: Run, drawn_as: RunState) -> None:
     if now.is_active:
         st.progress(progress.fraction, progress_line(progress))
     _figures(run, progress, reader, now)
+    _diagnosis(run, reader)
     _curves(run, progress, reader)
     _classes(run, reader)
 
@@ -140,6 +142,17 @@ def _change(accuracies: list[float]) -> str | None:
     if len(accuracies) < 2 or abs(accuracies[-1] - accuracies[-2]) < 0.0005:
         return None
     return f"{accuracies[-1] - accuracies[-2]:+.1%}"
+
+
+def _diagnosis(run: Run, reader: MetricsReader) -> None:
+    for finding in diagnose(run, reader):
+        if finding.advice:
+            st.info(
+                f"**{plain(finding.name)}.** {plain(finding.evidence)} {plain(finding.advice)}",
+                icon=":material/lightbulb:",
+            )
+        else:
+            st.caption(f":material/lightbulb: {plain(finding.name)}. {plain(finding.evidence)}")
 
 
 def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:

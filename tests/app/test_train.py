@@ -267,6 +267,19 @@ def test_synthetic_data_notes_and_damage_are_said(open_page, write_run, runs_dir
     assert "Damaged lines of the metrics that were skipped: 1." in said(at)
 
 
+def test_what_the_metrics_show_is_said_in_words(open_page, write_run, runs_dir, said):
+    run = write_run("a", end={"state": "stopped", "reason": ""}, data={"class_names": ["cat", "dog"]})
+    assert "guessing gives" not in said(open_page(runs_dir)), "after five steps"
+    step = {"kind": "step", "epoch": 1, "seconds": 1.0, "accuracy": 0.5, "learning_rate": 1e-3}
+    for loss, where in ((0.693, "info"), (0.3, "caption")):
+        lines = [encode({**step, "step": number, "loss": loss}) for number in range(1, 151)]
+        (run.path / "metrics-0001.jsonl").unlink()
+        (run.path / "metrics-0001.jsonl").write_bytes(b"".join(lines))
+        at = open_page(runs_dir)
+        assert not at.exception
+        assert any("guessing gives 0" in element.value for element in at.get(where)), where
+
+
 def test_the_newest_run_is_shown_unless_another_is_asked_for(open_page, write_run, runs_dir, said):
     for run_id in ("older", "newer"):
         write_run(run_id, end={"state": "stopped", "reason": ""})

@@ -16,10 +16,11 @@ ALLOWED_BELOW = {  # imports point one way: what each package of core may use
     "model": {"data", "model", "errors"},
     "data": {"data", "config", "errors", "files", "progress"},
     "runs": {"runs", "model", "config", "errors", "files"},
+    "diagnosis": {"diagnosis", "runs", "config", "errors", "evaluation"},
     "inspection": {"inspection", "model", "data", "prediction", "errors", "files", "progress"},
     "export": {  # all but training and bench
-        "export", "arguments", "config", "data", "errors", "evaluation", "files", "follow", "history", "inspection",
-        "model", "outcomes", "paths", "prediction", "progress", "runs", "wording",
+        "export", "arguments", "config", "data", "diagnosis", "errors", "evaluation", "files", "follow", "history",
+        "inspection", "model", "outcomes", "paths", "prediction", "progress", "runs", "wording",
     },
 }  # fmt: skip
 

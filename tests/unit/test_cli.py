@@ -110,7 +110,8 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(
 
 
 COMMANDS = [
-    "train", "evaluate", "predict", "features", "runs", "stop", "rate", "delete", "survey", "pack", "export", "bench",
+    "train", "evaluate", "predict", "features", "runs", "diagnose", "stop", "rate", "delete", "survey", "pack",
+    "export", "bench",
 ]  # fmt: skip
 
 
@@ -224,6 +225,28 @@ def test_a_run_is_held_from_the_terminal(runs_dir: Path, capsys: pytest.CaptureF
     assert main(["delete", *flags, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"run_id": "mine"}
     assert not run.path.exists()
+
+
+def test_diagnose_says_what_the_metrics_show(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = create_run(runs_dir, make_config(learning_rate=1e-7), {}, "mine")
+    flags = ["--runs-dir", str(runs_dir), "--run-id", "mine"]
+    assert main(["diagnose", *flags]) == 0
+    assert capsys.readouterr().out == "Run mine has done too few steps to say anything of it.\n"
+    with RunWriter(run) as writer:
+        writer.write_data({"class_names": ["cat", "dog"]})
+        for step in range(1, 151):
+            writer.log("step", step=step, loss=0.693)
+        assert main(["diagnose", *flags]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(
+            "It learns nothing yet. After 150 steps the training loss is 0.69, and guessing gives 0.69."
+        )
+        assert main(["diagnose", *flags, "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        assert said == f"{found['name']}. {found['evidence']} {found['advice']}\n"
+        writer.end(RunState.FAILED, "The loss is no number any more.")
+    assert main(["diagnose", *flags]) == 0
+    assert capsys.readouterr().out == "The loss is no number any more.\n"
 
 
 def test_no_runs_yet_is_said_with_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:

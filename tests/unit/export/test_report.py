@@ -20,6 +20,7 @@ from core.model.alexnet import AlexNet
 from core.outcomes import judge
 from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
 from core.runs.run import Run, create_run
+from core.runs.writer import RunWriter
 
 
 class Page(HTMLParser):
@@ -168,6 +169,14 @@ def test_a_run_that_has_only_begun_has_a_report(begun: Callable[..., Subject], t
     assert "Test accuracy not yet" in page.text
     assert "No step has been logged yet." in page.text
     assert "The network has not been judged yet." in page.text
+
+
+def test_it_says_what_the_curves_show(begun: Callable[..., Subject], tmp_path: Path) -> None:
+    subject = begun(class_names=["cat", "<b>dog"])
+    with RunWriter(subject.checkpoint.run) as writer:
+        for step in range(1, 151):
+            writer.log("step", step=step, epoch=1, seconds=1.0, loss=0.693, accuracy=0.5, learning_rate=1e-3)
+    assert "It learns nothing yet. After 150 steps" in write(subject, tmp_path / "report.html").text
 
 
 def test_an_epoch_under_way_does_not_count_as_completed(

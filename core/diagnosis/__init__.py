@@ -1,0 +1,1 @@
+"""What goes wrong, or well, in a training, and what to do about it."""

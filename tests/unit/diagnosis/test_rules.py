@@ -1,0 +1,196 @@
+"""core.diagnosis: each fault is found from the figures that show it, and a healthy training is left in peace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.config import make_config
+from core.diagnosis.record import WINDOW, Record, read_record
+from core.diagnosis.rules import Finding, diagnose, findings
+from core.runs.metrics import MetricsReader
+from core.runs.run import Run, create_run
+from core.runs.snapshots import Snapshot, write_snapshot
+from core.runs.writer import RunWriter
+
+NAMES = ("bird", "cat", "ship", "truck")
+
+
+def falling(steps: int = 400, *, start: float = 1.4, end: float = 0.4) -> np.ndarray:
+    """A training loss as it should be: down, with the noise of small batches."""
+    noise = np.random.default_rng(0).normal(0, 0.05, steps)
+    return end + (start - end) * np.exp(-np.arange(steps) / 80) + noise
+
+
+def epoch(
+    number: int, *, train: float, val: float, losses: tuple[float, float] = (0.5, 0.5), images: int = 200
+) -> dict:
+    """An epoch's record: accuracies, and the training and the validation loss. Mistakes spread over all classes."""
+    each = images // len(NAMES)
+    right = round(each * val)
+    confusion = np.full((len(NAMES), len(NAMES)), (each - right) // (len(NAMES) - 1))
+    np.fill_diagonal(confusion, right)
+    return {
+        "epoch": number, "step": number * 100, "train_loss": losses[0], "train_accuracy": train, "val_loss": losses[1],
+        "val_accuracy": val, "val_confusion": confusion.tolist(),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def healthy(tmp_path: Path) -> Record:
+    epochs = [
+        epoch(1, train=0.5, val=0.55, losses=(1.1, 1.0)), epoch(2, train=0.7, val=0.68, losses=(0.8, 0.85)),
+        epoch(3, train=0.8, val=0.75, losses=(0.5, 0.7)), epoch(4, train=0.84, val=0.755, losses=(0.4, 0.69)),
+    ]  # fmt: skip
+    losses = falling()
+    return Record(Run(tmp_path), make_config(), np.arange(1.0, 401), losses, epochs, NAMES, 400, 1.0, is_over=True)
+
+
+def only(record: Record) -> Finding:
+    (found,) = findings(record)
+    return found
+
+
+def with_losses(record: Record, losses: np.ndarray, **changes: Any) -> Record:
+    return replace(record, steps=np.arange(1.0, len(losses) + 1), losses=losses, **changes)
+
+
+def changed(record: Record, **settings: Any) -> Record:
+    return replace(record, config=make_config(**settings))
+
+
+def test_a_healthy_training_is_told_so_with_its_numbers(healthy: Record) -> None:
+    found = only(healthy)
+    assert (found.name, found.advice) == ("It has learnt", "")
+    assert "guessing gives 1.39" in found.evidence
+    assert "After epoch 4 it was right on 75.5% of the validation images" in found.evidence
+    assert only(replace(healthy, is_over=False, epochs=[])).name == "It learns"
+
+
+def test_before_a_hundred_steps_nothing_is_said(healthy: Record) -> None:
+    assert findings(with_losses(healthy, falling(99))) == []
+    assert findings(with_losses(healthy, falling(100), epochs=[]))
+
+
+def test_a_loss_that_stays_at_guessing_names_what_is_unlike_the_preset(healthy: Record) -> None:
+    flat = np.full(150, 1.39)
+    found = only(changed(with_losses(healthy, flat, epochs=[], is_over=False), learning_rate=1e-7))
+    assert found.name == "It learns nothing yet"
+    assert "After 150 steps the training loss is 1.39, and guessing gives 1.39." in found.evidence
+    assert found.advice.endswith("Unlike the preset smoke: learning rate 1e-07 (there 0.0003).")
+
+
+def test_while_the_rate_warms_up_a_flat_loss_is_no_fault(healthy: Record) -> None:
+    flat = with_losses(healthy, np.full(150, np.log(4)), epochs=[], is_over=False)
+    assert findings(changed(replace(flat, num_steps=2_000), warmup=0.2)) == []
+    assert only(changed(replace(flat, num_steps=1_000), warmup=0.2)).name == "It learns nothing yet"
+
+
+def test_a_loss_that_leapt_up_first_has_too_high_a_rate(healthy: Record) -> None:
+    leapt = np.concatenate([np.full(30, 25.0), np.full(120, np.log(4))])
+    found = only(changed(with_losses(healthy, leapt, epochs=[]), learning_rate=0.5))
+    assert found.name == "It learns nothing"
+    assert "It had risen to 25." in found.evidence
+    assert found.advice.startswith("The learning rate is too high.")
+    assert "learning rate 0.5 (there 0.0003)" in found.advice
+
+
+def test_what_was_learnt_and_lost_is_told_with_the_rate_by_hand(healthy: Record) -> None:
+    lost = np.concatenate([falling(300), np.full(60, 1.386)])
+    found = only(with_losses(healthy, lost, factor=100.0))
+    assert found.name == "It lost what it had learnt"
+    assert "is 1.39 now" in found.evidence
+    assert "By hand it is × 100 of its schedule now." in found.advice
+
+
+def test_a_small_loss_may_double(healthy: Record) -> None:
+    assert only(with_losses(healthy, np.concatenate([falling(600, end=0.1), np.full(40, 0.2)]))).name == "It has learnt"
+
+
+def test_dead_layers_are_named_where_a_network_stopped_learning(healthy: Record) -> None:
+    tops = np.ones((8, 10), dtype=np.float32)
+    tops[:, :6] = 0
+    tops[0, 9] = 0  # silent on one image only: alive
+    layers = {f"conv{i}": (np.zeros((8, 10, 2, 2), np.uint8), tops if i == 5 else tops + 1) for i in range(1, 6)}
+    (healthy.run.path / "snapshots").mkdir()
+    none = np.zeros((8, 4), np.float32)
+    write_snapshot(healthy.run, Snapshot(1, 100, np.zeros((96, 3, 11, 11)), none, none), layers)
+    found = only(with_losses(healthy, np.full(150, np.log(4)), epochs=[]))
+    assert found.evidence.endswith("Channels that answer 0 to all pinned images: 60% of conv5.")
+
+
+def test_a_validation_loss_that_rises_again_is_overfitting(healthy: Record) -> None:
+    epochs = [
+        epoch(number, train=train, val=0.7, losses=losses)
+        for number, train, losses in (
+            (1, 0.6, (0.9, 0.8)),
+            (2, 0.7, (0.6, 0.6)),
+            (3, 0.8, (0.3, 0.7)),
+            (4, 0.8, (0.1, 0.8)),
+        )
+    ]
+    overfits = changed(replace(healthy, epochs=epochs), flip=False, dropout=0, weight_decay=0)
+    found = only(overfits)
+    assert "by heart" in found.name
+    assert "lowest after epoch 2, 0.60, and is 0.80 now" in found.evidence
+    assert "little or none of: flip, dropout, weight decay, label smoothing." in found.advice
+    still_falls = [{**record, "train_loss": 0.6} for record in epochs]
+    assert only(replace(overfits, epochs=still_falls[:2])).name == "It has learnt"
+
+
+def test_a_validation_accuracy_far_behind_is_overfitting_where_both_are_alike(healthy: Record) -> None:
+    far = replace(healthy, epochs=[epoch(n, train=0.98, val=0.7, losses=(0.1, 0.9)) for n in (1, 2, 3)])
+    assert "right on 98% of the images that it trains on, and on 70% of the others" in only(far).evidence
+    smaller_inputs = changed(replace(far, is_over=False), progressive=True)
+    assert only(smaller_inputs).name == "It learns"
+    assert "by heart" in only(replace(smaller_inputs, is_over=True)).name
+    of_few = replace(far, epochs=[epoch(n, train=0.95, val=0.75, images=40) for n in (1, 2, 3)])
+    assert only(of_few).name == "It has learnt"  # 40 images: chance
+
+
+def test_a_constant_rate_without_a_better_epoch_stands_still(healthy: Record) -> None:
+    epochs = [epoch(1, train=0.7, val=0.7), *(epoch(n, train=0.72, val=0.69) for n in range(2, 8))]
+    stands = changed(replace(healthy, epochs=epochs, is_over=False), schedule="constant")
+    assert only(stands).evidence == "No epoch since 1 was better than its 70.0%."
+    assert only(replace(stands, epochs=epochs[:5])).name == "It learns"
+    assert only(changed(stands, schedule="cosine")).name == "It learns"  # its rate falls by itself
+
+
+@pytest.mark.parametrize(("images", "advice"), [(12, "give it more"), (50, "Mistakes")])
+def test_a_class_that_is_hardly_ever_found(healthy: Record, images: int, advice: str) -> None:
+    last = epoch(4, train=0.8, val=0.8, losses=(0.4, 0.8))
+    confusion = np.array(last["val_confusion"])
+    confusion[1] = [images, 0, 0, 0]
+    weak = replace(healthy, epochs=[*healthy.epochs[:3], {**last, "val_confusion": confusion.tolist()}])
+    found = only(weak)
+    assert found.name == "It hardly ever finds: cat"
+    assert f"but of cat on 0% of {images}" in found.evidence
+    assert advice in found.advice
+    early = changed(replace(weak, is_over=False), num_epochs=20)
+    assert only(early).name == "It learns"
+
+
+def test_a_training_that_ended_too_early(healthy: Record) -> None:
+    grew = [*healthy.epochs[:3], epoch(4, train=0.84, val=0.8, losses=(0.4, 0.6))]
+    found = only(replace(healthy, epochs=grew))
+    assert found.evidence == "Its last epoch took the validation accuracy from 75.0% to 80.0%."
+    assert only(replace(healthy, epochs=grew, is_over=False)).name == "It learns"
+
+
+def test_the_record_comes_from_the_run_folder(tmp_path: Path) -> None:
+    run = create_run(tmp_path, make_config(), {}, "mine")
+    with RunWriter(run) as writer:
+        writer.write_data({"class_names": list(NAMES)})
+        for number, loss in enumerate(falling(WINDOW), start=1):
+            writer.log("step", step=number, loss=float(loss))
+        reader = MetricsReader(run.path)
+        reader.poll()
+        record = read_record(run, reader)
+        assert record is not None
+        assert record.class_names == NAMES
+        assert record.means == pytest.approx([falling(WINDOW).mean()])
+        assert diagnose(run, reader) == []
