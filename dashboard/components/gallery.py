@@ -16,7 +16,7 @@ from dashboard.components.mosaic import mosaic, picked_channel
 
 PER_PAGE = 48
 _HEIGHT = 470  # pixels: the gallery scrolls, so that the chosen image stays in sight
-_COLUMNS = 8  # of the sheet that is sent; the browser lays the tiles out anew
+COLUMNS = 8  # of a sheet; the browser lays the tiles out anew
 _MOST_PIXELS = 192  # of a side that is sent: the browser draws 96 at most, with two of the screen's pixels each
 _STRIP_WIDTH = 96  # pixels: an epoch of a long training still has one
 _STRIP_HEIGHT = 12
@@ -70,7 +70,7 @@ def gallery(
         listed = ", ".join(map(str, numbers))
         st.caption(f"Without the pictures, enter one of these numbers to see what the network said: {listed}")
         return
-    png, height, width = _sheet(judged.fingerprint, positions, correct, judged.images)
+    png, height, width = sheet(judged.fingerprint, positions, correct, judged.images)
     if correct is not None:
         st.caption(
             "The strip under each image has a field for each kept epoch: green where the answer was right, orange "
@@ -78,7 +78,7 @@ def gallery(
         )
     with st.container(height=_HEIGHT):
         mosaic(
-            png, tile_width=width, tile_height=height, columns=_COLUMNS, channel_ids=numbers,
+            png, tile_width=width, tile_height=height, columns=COLUMNS, channel_ids=numbers,
             selected=selected if selected in numbers else None, captions=captions, noun=f"{judged.name} image",
             key=state.GALLERY, alt=alt,
             on_select=lambda: state.choose(judged.key, picked_channel(state.GALLERY)),
@@ -86,7 +86,7 @@ def gallery(
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)  # of large photos 4 MB each
-def _sheet(
+def sheet(
     fingerprint: str,  # noqa: ARG001 - of the images: the cache's key, with the next two
     positions: np.ndarray,
     correct: np.ndarray | None,
@@ -122,12 +122,12 @@ def _with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
 
 
 def _png(pictures: np.ndarray) -> bytes:
-    """Picture i at row i // _COLUMNS, column i % _COLUMNS."""
+    """Picture i at row i // COLUMNS, column i % COLUMNS."""
     _, height, width, _ = pictures.shape
-    rows = -(-len(pictures) // _COLUMNS)
-    sheet = np.zeros((rows * _COLUMNS, height, width, 3), np.uint8)
+    rows = -(-len(pictures) // COLUMNS)
+    sheet = np.zeros((rows * COLUMNS, height, width, 3), np.uint8)
     sheet[: len(pictures)] = pictures
-    sheet = sheet.reshape(rows, _COLUMNS, height, width, 3).swapaxes(1, 2)
+    sheet = sheet.reshape(rows, COLUMNS, height, width, 3).swapaxes(1, 2)
     buffer = io.BytesIO()
-    Image.fromarray(sheet.reshape(rows * height, _COLUMNS * width, 3)).save(buffer, format="PNG", compress_level=1)
+    Image.fromarray(sheet.reshape(rows * height, COLUMNS * width, 3)).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()

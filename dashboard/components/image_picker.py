@@ -10,6 +10,7 @@ from core.runs.run import Run
 from core.runs.snapshots import MAX_PINNED
 from dashboard import cache, links, pins, state
 from dashboard.cache import MAX_UPLOADS
+from dashboard.components.image_browser import image_browser
 from dashboard.components.missing_images import missing_images
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -72,7 +73,7 @@ def _uploaded(several: bool) -> list[Chosen]:
 
 
 def _from_test_set(run: Run) -> list[Chosen]:
-    """An image by its number, which is what a link carries; another of any class, or of one, at random."""
+    """An image by its number, which is what a link carries; another, of a class or of any, by looks or at random."""
     images = cache.test_images(run)
     last = len(images) - 1
     links.check_link(state.IMAGE_INDEX, range(last + 1), "test image")
@@ -81,13 +82,15 @@ def _from_test_set(run: Run) -> list[Chosen]:
         f"Test image, 0 to {last:,}", 0, last, step=1, key=state.IMAGE_INDEX, bind="query-params", width=180
     )
     name = st.selectbox(
-        "Random of", [_ANY, *images.class_names], key=state.IMAGE_CLASS, persist_state="session", width=180
-    )
+        "Class", [_ANY, *images.class_names], key=state.IMAGE_CLASS, persist_state="session", width=150,
+        on_change=lambda: st.session_state.pop(state.BROWSER_PAGE, None),
+    )  # fmt: skip
     indices = range(last + 1) if name == _ANY else images.indices_of(name).tolist()
     st.button(
         "Random", icon=":material/shuffle:", on_click=state.random_image, args=(indices,), key="random_image",
         disabled=not indices, help=None if indices else f"The test set has no image of {plain(name)}.",
     )  # fmt: skip
+    image_browser(run, indices, index)
     data = run.config.data_key
     st.button(
         "Unpin" if index in pins.pinned(data) else "Pin", icon=":material/push_pin:", key="pin",

@@ -59,6 +59,11 @@ def test_every_test_image_has_its_number(predict, number, trained_run, data_dir)
     assert f"it is {truth}]" in line or line.startswith(f"### {truth} · ")
 
 
+def thumbnails(at):
+    (component,) = at.get("bidi_component")
+    return json.loads(component.proto.json)
+
+
 def test_random_points_at_some_image_of_the_class(predict, trained_run, data_dir):
     images = load_test_images(trained_run.config, data_dir=data_dir)
     at = predict()
@@ -68,6 +73,22 @@ def test_random_points_at_some_image_of_the_class(predict, trained_run, data_dir
         assert not at.exception
         assert images.label(at.number_input(key="image").value) == "star"
     assert at.selectbox(key="class").value == "star"
+
+
+def test_thumbnails_are_those_of_the_class_and_only_on_request(predict, trained_run, data_dir):
+    images = load_test_images(trained_run.config, data_dir=data_dir)
+    at = predict(image="1")
+    assert not at.get("bidi_component")
+    at.session_state["browser"] = True
+    at.run()
+    assert not at.exception
+    assert sorted(thumbnails(at)["ids"]) == [0, 1, 2, 3, 4, 5]
+    assert thumbnails(at)["selected"] == 1
+    at.selectbox(key="class").set_value("star").run()
+    assert not at.exception
+    assert sorted(thumbnails(at)["ids"]) == images.indices_of("star").tolist()
+    assert set(thumbnails(at)["captions"]) == {"star"}
+    assert at.number_input(key="browser_page").max == 1
 
 
 def test_the_address_chooses_checkpoint_and_number(predict):

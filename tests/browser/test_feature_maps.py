@@ -97,3 +97,16 @@ def test_a_click_enlarges_and_the_arrows_walk_in_the_order_that_is_shown(serve, 
     page.get_by_text("layer", exact=True).last.click()
     expect(above).to_contain_text("and above")
     assert shown > 0
+
+
+def test_a_test_image_is_chosen_among_thumbnails_while_they_stay_open(serve, window, trained_run):
+    page = open_page(window(), serve(trained_run.path.parent), "layer=conv3&image=0")
+    page.get_by_role("button", name="Browse").click()
+    thumbnails = page.locator(".st-key-browser_mosaic canvas")
+    expect(thumbnails).to_have_attribute("data-painted", "6 test images")
+    thumbnails.press("End")
+    expect(page).to_have_url(re.compile(r"image=[1-5]"))
+    chosen = page.url.partition("image=")[2][0]
+    expect(page.get_by_label("Test image, 0 to 5")).to_have_value(chosen)
+    expect(page.get_by_text(re.compile(f"test image {chosen}, .* selected"))).to_be_attached()
+    expect(thumbnails).to_be_visible()
