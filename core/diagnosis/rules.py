@@ -195,8 +195,7 @@ def _learns(record: Record) -> Finding:
 
 
 def _lower_rate(record: Record) -> str:
+    now = "" if record.is_over else "Lower it at once. Where the loss stays, channels are dead and don't come back: "
     by_hand = f" By hand it is × {record.factor:g} of its schedule now." if record.factor != 1 else ""
-    return (
-        "Lower it at once. Channels that are dead do not come back: then a new run with a third of it, or a longer "
-        f"warm-up, is the way.{by_hand}{record.unlike_preset()}"
-    )
+    new = "Begin a new run with a third of it, or a longer warm-up."
+    return f"{now}{new if record.is_over else new.lower()}{by_hand}{record.unlike_preset()}"

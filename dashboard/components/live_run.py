@@ -148,7 +148,7 @@ def _diagnosis(run: Run, reader: MetricsReader) -> None:
     for finding in diagnose(run, reader):
         if finding.advice:
             st.info(
-                f"**{plain(finding.name)}.** {plain(finding.evidence)} {plain(finding.advice)}",
+                f"**{plain(finding.name)}.** {plain(finding.evidence)}  \n{plain(finding.advice)}",
                 icon=":material/lightbulb:",
             )
         else:
