@@ -41,12 +41,12 @@ from core.prediction import predict
 from core.progress import OnProgress, on_terminal
 from core.runs.checkpoints import load_model
 from core.runs.metrics import MetricsReader
-from core.runs.run import list_runs, load_run
+from core.runs.run import RunState, list_runs, load_run
 from core.training import command as train
 from core.training.device import fastest_device
 from core.wording import before_packing
 
-_out = Console(highlight=False, markup=False)
+_out = Console(highlight=False, markup=False, emoji=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -158,7 +158,8 @@ def _diagnose(options: argparse.Namespace) -> int:
     elif found:
         print_findings(found, _out)
     else:
-        _out.print((run.end or {}).get("reason") or f"Run {run.id} has done too few steps to say anything of it.")
+        too_early = f"Of run {run.id} nothing can be said yet: too few steps, or a learning rate that still warms up."
+        _out.print(run.end["reason"] if run.end and run.state is RunState.FAILED else too_early)
     return 0
 
 

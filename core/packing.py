@@ -24,7 +24,7 @@ from core.training.refit import refit
 from core.wording import file_size
 
 HELP = "Make a finished run small enough to travel: one compact checkpoint."
-_out = Console(highlight=False, markup=False)
+_out = Console(highlight=False, markup=False, emoji=False)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

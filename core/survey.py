@@ -19,7 +19,7 @@ from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
 from core.runs.run import load_run
 
 HELP = "Judge all test images and look at every channel on them ahead of the dashboard: some minutes."
-_out = Console(highlight=False, markup=False)
+_out = Console(highlight=False, markup=False, emoji=False)
 
 
 def survey(checkpoint: Checkpoint, images: ImageSet, progress: OnProgress = no_progress) -> tuple[Outcomes, Atlas]:

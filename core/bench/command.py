@@ -31,5 +31,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(asdict(result)))
     else:
-        Console(highlight=False, markup=False).print(make_table(result))
+        Console(highlight=False, markup=False, emoji=False).print(make_table(result))
     return 0

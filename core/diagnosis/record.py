@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,51 +12,82 @@ import numpy as np
 from core.config import TrainConfig, make_config
 from core.errors import RunError
 from core.runs.differences import differing_settings
-from core.runs.metrics import MetricsReader
+from core.runs.metrics import MetricsReader, RateChange
 from core.runs.run import Run, RunState
 from core.runs.snapshots import silent_shares, snapshot_epochs
 
-WINDOW = 20  # steps that a loss is averaged over
+_FEWEST_STEPS, _FEWEST_IMAGES = 20, 500  # that a loss is averaged over
 _DEAD = 0.5  # share of a layer's channels
 _DECISIVE = (  # settings that decide whether a network learns at all
     "optimizer", "learning_rate", "schedule", "warmup", "batch_size", "weight_decay", "clip_norm", "dropout",
     "label_smoothing", "normalize", "lrn_alpha",
 )  # fmt: skip
+_OF_EPOCHS = {"epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_confusion"}
 
 
 @dataclass(frozen=True)
 class Record:
-    """steps, losses: of each logged step, float64, at least WINDOW. epochs: as MetricsReader gives them.
+    """steps, losses: of each logged step, float64, at least `window`. epochs: as MetricsReader gives them.
 
-    factor: what somebody made of the schedule's learning rate by hand, 1 where nobody did.
+    change: how somebody last changed the learning rate by hand, with factor 1 where nobody did.
     """
 
     run: Run
     config: TrainConfig
+    state: RunState
     steps: np.ndarray
     losses: np.ndarray
     epochs: list[dict[str, Any]]
     class_names: tuple[str, ...]
     num_steps: int
-    factor: float
-    is_over: bool
+    change: RateChange
 
     @property
-    def guessing(self) -> float:
-        """The loss of a network that gives every class the same probability, nats."""
-        return math.log(len(self.class_names))
+    def is_finished(self) -> bool:
+        return self.state is RunState.FINISHED
+
+    @property
+    def window(self) -> int:
+        """Over so many steps a loss is averaged: small batches are noisy."""
+        return window_of(self.config)
 
     @cached_property
     def means(self) -> np.ndarray:
-        """The mean loss of each WINDOW logged steps in a row, float64."""
+        """The mean loss of each `window` logged steps in a row, float64."""
         sums = np.cumsum(np.insert(self.losses, 0, 0.0))
-        found: np.ndarray = (sums[WINDOW:] - sums[:-WINDOW]) / WINDOW
+        found: np.ndarray = (sums[self.window :] - sums[: -self.window]) / self.window
         return found
+
+    @property
+    def is_falling(self) -> bool:
+        """Whether the loss is lower than it was two windows ago."""
+        return bool(self.means[-1] < 0.95 * self.means[-1 - min(2 * self.window, len(self.means) - 1)])
+
+    @property
+    def guessing(self) -> float:
+        """The loss of a network that knows no more than how frequent the classes are, nats.
+
+        Validation tells how frequent, unless a limit made it balanced: then all count as equally frequent.
+        """
+        if self.config.val_limit is None and self.epochs and (counts := self.confusion.sum(1)).any():
+            shares = counts[counts > 0] / counts.sum()
+            return float(-(shares * np.log(shares)).sum())
+        return math.log(len(self.class_names))
 
     @property
     def is_guessing(self) -> bool:
         """Whether the loss is no better than that now."""
         return bool(self.means[-1] > 0.97 * self.guessing)
+
+    @property
+    def warmup_steps(self) -> float:
+        """Steps in which the schedule raises the learning rate."""
+        return 0.0 if self.config.schedule == "constant" else self.config.warmup * self.num_steps
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Of the latest epoch, counts: true class x predicted class."""
+        return np.array(self.epochs[-1]["val_confusion"])
 
     def of_epochs(self, name: str) -> np.ndarray:
         """One figure of all epochs, float64."""
@@ -85,19 +115,22 @@ class Record:
         return f" Unlike the preset {self.config.preset}: {', '.join(listed)}." if listed else ""
 
 
+def window_of(config: TrainConfig) -> int:
+    """Steps that a loss is averaged over: enough of them, and of images."""
+    return max(_FEWEST_STEPS, math.ceil(_FEWEST_IMAGES / config.batch_size))
+
+
 def read_record(run: Run, reader: MetricsReader) -> Record | None:
-    """From a polled reader; None before WINDOW steps, and of a run that failed: its end has a sentence of its own.
+    """From a polled reader; None before there are enough steps, and of a run that failed: its end says why.
 
     Raises RunError where the run's settings can't be read.
     """
-    names, state, changes = tuple(run.data.get("class_names", ())), run.state, reader.rate_changes()
-    steps, losses = reader.recent("step", sys.maxsize), reader.recent("loss", sys.maxsize)
-    whole = np.isfinite(losses)  # a line may lack its loss
-    steps, losses = steps[whole], losses[whole]
-    if len(names) < 2 or len(losses) < WINDOW or state is RunState.FAILED:
+    config, state, names = run.config, run.state, tuple(run.data.get("class_names", ()))
+    columns = reader.steps("step", "loss")
+    whole = np.isfinite(columns["loss"])  # a line may lack its loss
+    steps, losses = columns["step"][whole], columns["loss"][whole]
+    if len(names) < 2 or len(losses) < window_of(config) or state is RunState.FAILED:
         return None
-    factor = changes[-1].factor if changes else 1.0
-    return Record(
-        run, run.config, steps, losses, reader.epochs(), names, run.progress.num_steps, factor,
-        state is RunState.FINISHED,
-    )  # fmt: skip
+    epochs = [record for record in reader.epochs() if record.keys() >= _OF_EPOCHS]
+    change = (reader.rate_changes() or [RateChange(0, 1.0)])[-1]
+    return Record(run, config, state, steps, losses, epochs, names, run.progress.num_steps, change)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.diagnosis.record import WINDOW, Record, read_record
+from core.diagnosis.record import Record, read_record
 from core.evaluation import per_class_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 
 _FIRST_WORD = 100  # steps before which a loss says little
+_SURE = 4  # standard errors that are no chance, among many classes
 
 
 @dataclass(frozen=True)
@@ -39,43 +40,51 @@ def diagnose(run: Run, reader: MetricsReader) -> list[Finding]:
 
 def findings(record: Record) -> list[Finding]:
     """A network that learns nothing has no other fault worth a word; else there may be several, or none."""
-    if record.steps[-1] < _FIRST_WORD:
+    if record.steps[-1] < max(_FIRST_WORD, 2 * record.window):
         return []
     if found := _forgot(record) or _learns_nothing(record):
         return [found]
     if record.is_guessing:  # its rate still warms up
         return []
-    rules = (_overfits, _stands_still, _weak_classes, _still_learning)
+    if not record.epochs:
+        return [_learns(record)]
+    rules = (_overfits, _stands_still, _one_answer, _weak_classes, _still_learning)
     faults = [found for rule in rules if (found := rule(record))]
     return faults or [_learns(record)]
 
 
 def _forgot(record: Record) -> Finding | None:
-    """The loss went up by half and more, and stays there."""
-    best, now = int(record.means.argmin()), record.means[-1]
-    lowest, step = record.means[best], record.steps[best + WINDOW - 1]
-    if now < max(1.5 * lowest, lowest + 0.5):
+    """The loss went up by half and more, or back to guessing, and stays there.
+
+    Weights from elsewhere may lose some of what they know while the rate warms up; the training has to beat that.
+    """
+    own = record.steps[record.window - 1 :] > (record.warmup_steps if record.config.pretrained else 0)
+    if not own.any():
+        return None
+    best = int(np.where(own, record.means, np.inf).argmin())
+    lowest, now, step = record.means[best], record.means[-1], record.steps[best + record.window - 1]
+    is_lost = record.is_guessing and lowest < 0.9 * record.guessing
+    if not is_lost and (record.is_falling or now < max(1.5 * lowest, lowest + 0.5)):
         return None
     return Finding(
         "It lost what it had learnt",
         f"The training loss was {lowest:.2f} around step {step:,.0f} and is {now:.2f} now; guessing gives "
         f"{record.guessing:.2f}.{record.dead_layers()}",
-        f"The learning rate is too high. {_lower_rate(record)}",
+        _lower_rate(record),
     )
 
 
 def _learns_nothing(record: Record) -> Finding | None:
     """The loss is still that of guessing, though the learning rate has had half of its warm-up."""
-    now = record.means[-1]
-    if not record.is_guessing or record.steps[-1] < 0.5 * record.config.warmup * record.num_steps:
+    now, worst = record.means[-1], record.means.max()
+    if not record.is_guessing or record.steps[-1] < 0.5 * record.warmup_steps:
         return None
-    worst = record.means.max()
     evidence = (
         f"After {record.steps[-1]:,.0f} steps the training loss is {now:.2f}, and guessing gives {record.guessing:.2f}."
     )
-    if worst > 1.3 * record.guessing:
+    if worst > 1.3 * max(record.guessing, record.losses[:3].mean()) or now > 1.15 * record.means.min():
         evidence += f" It had risen to {worst:.4g}.{record.dead_layers()}"
-        return Finding("It learns nothing", evidence, f"The learning rate is too high. {_lower_rate(record)}")
+        return Finding("It learns nothing", evidence, _lower_rate(record))
     return Finding(
         "It learns nothing yet",
         evidence + record.dead_layers(),
@@ -91,26 +100,28 @@ def _overfits(record: Record) -> Finding | None:
         return None
     config = record.config
     remedies = {
-        "flip": config.flip, "crop padding": config.crop_padding, "dropout": config.dropout >= 0.3,
+        "flip": config.flip, "crop padding": config.crop_padding, "dropout": config.dropout >= 0.2,
         "weight decay": config.weight_decay, "label smoothing": config.label_smoothing,
     }  # fmt: skip
     off = [name for name, is_on in remedies.items() if not is_on]
+    limit = f" (the setting train limit takes {config.train_limit:,} of them)" if config.train_limit else ""
+    weights = "" if config.pretrained else " another run's weights to begin with, or"
     missing = f" Of what works against it, this run has little or none of: {', '.join(off)}." if off else ""
     return Finding(
         "It learns its images by heart (overfitting)",
         evidence,
-        f"More images help most; then another run's weights to begin with, or fewer epochs.{missing} The best "
-        "checkpoint is kept, whatever comes.",
+        f"More images help most{limit}; then{weights} fewer epochs.{missing} The best checkpoint is kept, whatever "
+        "comes.",
     )
 
 
 def _rises_again(record: Record) -> str:
     """The validation loss had been lower, two epochs ago or more, and the training loss went on falling."""
-    if len(record.epochs) < 3:
-        return ""
-    val, train = record.of_epochs("val_loss"), record.of_epochs("train_loss")
+    val, train, last = record.of_epochs("val_loss"), record.of_epochs("train_loss"), record.epochs[-1]
     best = int(val.argmin())
-    if best > len(val) - 3 or val[-1] < 1.1 * val[best] or train[-1] > train[best]:
+    if best > len(val) - 3 or val[-2:].mean() < 1.1 * val[best] or train[-1] > 0.97 * train[best]:
+        return ""
+    if last["train_accuracy"] - last["val_accuracy"] < 0.05:
         return ""
     return (
         f"The validation loss was lowest after epoch {record.epochs[best]['epoch']}, {val[best]:.2f}, and is "
@@ -120,60 +131,75 @@ def _rises_again(record: Record) -> str:
 
 def _falls_behind(record: Record) -> str:
     """Far fewer of the validation images are right; told where images are seen and judged alike, else in the end."""
-    if len(record.epochs) < 3 or ((record.config.progressive or record.config.average_decay) and not record.is_over):
+    if (record.config.progressive or record.config.average_decay) and not record.is_finished:
         return ""
-    last = record.epochs[-1]
-    train, val, count = last["train_accuracy"], last["val_accuracy"], np.sum(last["val_confusion"])
-    if train - val < max(0.15, 3 * math.sqrt(0.25 / count)):  # no chance of so few images either
+    train, val = record.epochs[-1]["train_accuracy"], record.epochs[-1]["val_accuracy"]
+    if train - val < max(0.15, 3 * _error(record)):
         return ""
     return f"It is right on {train:.0%} of the images that it trains on, and on {val:.0%} of the others."
 
 
 def _stands_still(record: Record) -> Finding | None:
-    """A constant learning rate, and no better epoch for long."""
-    accuracies = record.of_epochs("val_accuracy")
-    if record.config.schedule != "constant" or not len(accuracies) or record.is_over:
+    """A constant learning rate, and no better epoch for long, though nobody has just changed the rate."""
+    if record.config.schedule != "constant" or record.is_finished:
         return None
+    accuracies = record.of_epochs("val_accuracy")
     best = int(accuracies.argmax())
-    if len(accuracies) - 1 - best < max(5, len(accuracies) // 4):
+    waited = min(len(accuracies) - 1 - best, int((record.of_epochs("step") > record.change.step).sum()))
+    if waited < max(5, len(accuracies) // 4):
         return None
     return Finding(
         "It stands still",
         f"No epoch since {record.epochs[best]['epoch']} was better than its {accuracies[best]:.1%}.",
-        "Lower the learning rate now: × 0.1. A new run can do so by itself, with the schedule onecycle or cosine.",
+        "Lower the learning rate: × 0.1. A new run can do so by itself, with the schedule onecycle or cosine.",
+    )
+
+
+def _one_answer(record: Record) -> Finding | None:
+    """It calls nearly everything by one name, more than there is of it."""
+    confusion = record.confusion
+    answers, truths = confusion.sum(0) / max(confusion.sum(), 1), confusion.sum(1) / max(confusion.sum(), 1)
+    top = int(answers.argmax())
+    if answers[top] < max(0.9, 1.3 * truths[top]):
+        return None
+    name = record.class_names[top]
+    return Finding(
+        f"It answers {name} to nearly everything",
+        f"It said so of {answers[top]:.0%} of the validation images, and {truths[top]:.0%} are of that class.",
+        "Where a class has most of the images, give the others more; else wait for another epoch, or lower the rate.",
     )
 
 
 def _weak_classes(record: Record) -> Finding | None:
     """Classes that it hardly ever finds, though it finds others; in the second half of the training."""
-    if not record.epochs or record.epochs[-1]["epoch"] * 2 < record.config.num_epochs:
+    if record.epochs[-1]["epoch"] * 2 < record.config.num_epochs or _one_answer(record):
         return None
-    confusion = np.array(record.epochs[-1]["val_confusion"])
-    counts, overall = confusion.sum(1), record.epochs[-1]["val_accuracy"]
-    found = per_class_accuracy(confusion)
-    weak = [index for index in np.argsort(found) if counts[index] >= 10 and found[index] <= overall / 3]
-    if overall < 0.5 or not weak:
+    counts, overall = record.confusion.sum(1), record.epochs[-1]["val_accuracy"]
+    found = per_class_accuracy(record.confusion)
+    chance = _SURE * np.sqrt(overall * (1 - overall) / np.maximum(counts, 1))
+    weak = [index for index in np.argsort(found) if found[index] <= min(overall / 3, overall - chance[index])]
+    if not weak:
         return None
-    worst = weak[0]
+    worst, usual = weak[0], np.median(counts)
     listed = ", ".join(record.class_names[index] for index in weak[:5]) + (" and others" if len(weak) > 5 else "")
-    evidence = (
+    is_small = record.config.val_limit is None and counts[worst] < 0.5 * usual
+    return Finding(
+        f"It hardly ever finds: {listed}",
         f"It is right on {overall:.0%} of the validation images, but of {record.class_names[worst]} on "
-        f"{found[worst]:.0%} of {counts[worst]:,}."
-    )
-    if counts[worst] < 0.5 * np.median(counts):
-        advice = f"The class has fewer images than the others have ({np.median(counts):,.0f}): give it more."
-    else:
-        advice = "Look at them on the page Mistakes: they may look like another class, or have wrong labels."
-    return Finding(f"It hardly ever finds: {listed}", evidence, advice)
+        f"{found[worst]:.0%} of {counts[worst]:,}.",
+        f"The class has fewer images than the others have ({usual:,.0f}): give it more." if is_small else
+        "See that it has as many images as the others, and look at them on the page Mistakes: they may look like "
+        "another class, or have wrong labels.",
+    )  # fmt: skip
 
 
 def _still_learning(record: Record) -> Finding | None:
-    """It ended while it was getting better."""
-    if not record.is_over or len(record.epochs) < 2:
+    """It ended while it was getting better, by more than chance."""
+    if not record.is_finished or len(record.epochs) < 2:
         return None
     losses, accuracies = record.of_epochs("val_loss"), record.of_epochs("val_accuracy")
-    gained, last = accuracies[-1] - accuracies[-2], record.epochs[-1]
-    if losses.argmin() < len(losses) - 1 or gained < 0.01 or last["train_accuracy"] - accuracies[-1] > 0.1:
+    is_best = losses.argmin() == len(losses) - 1
+    if not is_best or accuracies[-1] - accuracies[-2] < max(0.01, 2 * _error(record)):
         return None
     return Finding(
         "It was still learning when it ended",
@@ -191,11 +217,21 @@ def _learns(record: Record) -> Finding:
             f" After epoch {last['epoch']} it was right on {last['val_accuracy']:.1%} of the validation images, and "
             f"during that epoch on {last['train_accuracy']:.1%} of the training images as they were shown to it."
         )
-    return Finding("It has learnt" if record.is_over else "It learns", words)
+    is_over = not record.state.is_active
+    return Finding("It has learnt" if record.is_finished else "It was learning" if is_over else "It learns", words)
+
+
+def _error(record: Record) -> float:
+    """Largest standard error that an accuracy on the validation images can have, 0..0.5."""
+    return math.sqrt(0.25 / max(record.confusion.sum(), 1))
 
 
 def _lower_rate(record: Record) -> str:
-    now = "" if record.is_over else "Lower it at once. Where the loss stays, channels are dead and don't come back: "
-    by_hand = f" By hand it is × {record.factor:g} of its schedule now." if record.factor != 1 else ""
-    new = "Begin a new run with a third of it, or a longer warm-up."
-    return f"{now}{new if record.is_over else new.lower()}{by_hand}{record.unlike_preset()}"
+    new = "a new run with a third of it, or a longer warm-up"
+    by_hand = f" By hand it was × {record.change.factor:g} of its schedule." if record.change.factor != 1 else ""
+    if record.is_finished:
+        advice = f"Begin {new}."
+    else:
+        when = "at once" if record.state.is_active else "before you resume"
+        advice = f"Lower it {when}. Where the loss stays, channels are dead and don't come back: begin {new}."
+    return f"Most often the learning rate is too high. {advice}{by_hand}{record.unlike_preset()}"

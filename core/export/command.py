@@ -32,7 +32,7 @@ from core.runs.run import load_run
 from core.wording import file_size
 
 HELP = "Take it away: pictures, activations, metrics, weights, ONNX, TensorBoard event files, a report, an animation."
-_out = Console(highlight=False, markup=False)
+_out = Console(highlight=False, markup=False, emoji=False)
 _KINDS: dict[Kind, str] = {
     "png": "a mosaic with a caption",
     "npz": "raw activations",

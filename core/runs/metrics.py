@@ -75,10 +75,10 @@ class MetricsReader:
                 self._read(path)
             return self.version
 
-    def steps(self) -> dict[str, np.ndarray]:
-        """A float64 array per column of STEP_COLUMNS, ordered by step."""
+    def steps(self, *names: str) -> dict[str, np.ndarray]:
+        """A float64 array per column of STEP_COLUMNS, or of those that are named; ordered by step, equally long."""
         with self._lock:
-            return {name: np.array(column) for name, column in self._steps.items()}
+            return {name: np.array(self._steps[name]) for name in names or STEP_COLUMNS}
 
     def recent(self, name: str, count: int) -> np.ndarray:
         """The last `count` values of one column of STEP_COLUMNS."""

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         distributed.current().broadcast(None)
         raise
     _stop_on_signals(started)
-    follow(started, Console(highlight=False, markup=False), quiet=options.json)
+    follow(started, Console(highlight=False, markup=False, emoji=False), quiet=options.json)
     jobs.wait()
     state = started.state
     if state in (RunState.FINISHED, RunState.STOPPED):  # else another process may be gone, and never answer

@@ -19,6 +19,7 @@ _ACTING = (
     "Small images, stretched to 227 pixels, are smooth. Most of a filter never meets a signal in them, and keeps the "
     "noise that it began with. This is the part that acts; the weights themselves are on the page Walkthrough."
 )
+_PHOTO_PIXELS = 224  # about as wide as its column
 _FILTER_PIXELS = 4  # screen pixels a weight
 _FILM_MOMENTS = 12
 _FILM_HEIGHT = 110  # pixels
@@ -28,7 +29,8 @@ def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str
     """The pinned image, and what the network said of it at this moment."""
     truth = names[pinned.labels[image]]
     picture = Image.fromarray(pinned.images[image])
-    picture = picture.resize((picture.width * 7, picture.height * 7), Image.Resampling.NEAREST)
+    factor = max(1, _PHOTO_PIXELS // picture.width)
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     said = snapshot.pinned_probabilities[image]
     left, right = st.columns([1, 2], vertical_alignment="center")
     left.image(png_url(picture), caption=f"{plain(truth)}, {pinned.about(image)}", alt=f"The pinned image: {truth}")

@@ -91,6 +91,21 @@ def test_thumbnails_are_those_of_the_class_and_only_on_request(predict, trained_
     assert at.number_input(key="browser_page").max == 1
 
 
+def test_thumbnails_come_in_pages_and_another_class_begins_anew(predict, trained_run, data_dir, monkeypatch):
+    monkeypatch.setattr("dashboard.components.image_browser.PER_PAGE", 4)
+    at = predict()
+    at.session_state["browser"] = True
+    first = thumbnails(at.run())["ids"]
+    at.number_input(key="browser_page").set_value(2).run()
+    assert len(first) == 4
+    assert sorted(first + thumbnails(at)["ids"]) == [0, 1, 2, 3, 4, 5]
+    at.selectbox(key="class").set_value("star").run()
+    assert not at.exception
+    assert at.number_input(key="browser_page").value == 1
+    at.selectbox(key="class").set_value("any class").run()
+    assert thumbnails(at)["ids"] == first
+
+
 def test_the_address_chooses_checkpoint_and_number(predict):
     at = predict(checkpoint="last", image="4")
     assert not at.exception

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from core.config import make_config
-from core.diagnosis.record import WINDOW, Record, read_record
+from core.diagnosis.record import Record, read_record
 from core.diagnosis.rules import Finding, diagnose, findings
-from core.runs.metrics import MetricsReader
-from core.runs.run import Run, create_run
+from core.runs.metrics import MetricsReader, RateChange
+from core.runs.run import Run, RunState, create_run
 from core.runs.snapshots import Snapshot, write_snapshot
 from core.runs.writer import RunWriter
 
@@ -28,7 +28,7 @@ def falling(steps: int = 400, *, start: float = 1.4, end: float = 0.4) -> np.nda
 
 def epoch(
     number: int, *, train: float, val: float, losses: tuple[float, float] = (0.5, 0.5), images: int = 200
-) -> dict:
+) -> dict[str, Any]:
     """An epoch's record: accuracies, and the training and the validation loss. Mistakes spread over all classes."""
     each = images // len(NAMES)
     right = round(each * val)
@@ -47,7 +47,10 @@ def healthy(tmp_path: Path) -> Record:
         epoch(3, train=0.8, val=0.75, losses=(0.5, 0.7)), epoch(4, train=0.84, val=0.755, losses=(0.4, 0.69)),
     ]  # fmt: skip
     losses = falling()
-    return Record(Run(tmp_path), make_config(), np.arange(1.0, 401), losses, epochs, NAMES, 400, 1.0, is_over=True)
+    steps = np.arange(1.0, len(losses) + 1)
+    return Record(
+        Run(tmp_path), make_config(), RunState.FINISHED, steps, losses, epochs, NAMES, 400, RateChange(0, 1.0)
+    )
 
 
 def only(record: Record) -> Finding:
@@ -63,12 +66,17 @@ def changed(record: Record, **settings: Any) -> Record:
     return replace(record, config=make_config(**settings))
 
 
+def running(record: Record) -> Record:
+    return replace(record, state=RunState.RUNNING)
+
+
 def test_a_healthy_training_is_told_so_with_its_numbers(healthy: Record) -> None:
     found = only(healthy)
     assert (found.name, found.advice) == ("It has learnt", "")
     assert "guessing gives 1.39" in found.evidence
     assert "After epoch 4 it was right on 75.5% of the validation images" in found.evidence
-    assert only(replace(healthy, is_over=False, epochs=[])).name == "It learns"
+    assert only(running(healthy)).name == only(running(replace(healthy, epochs=[]))).name == "It learns"
+    assert only(replace(healthy, state=RunState.STOPPED)).name == "It was learning"
 
 
 def test_before_a_hundred_steps_nothing_is_said(healthy: Record) -> None:
@@ -78,33 +86,74 @@ def test_before_a_hundred_steps_nothing_is_said(healthy: Record) -> None:
 
 def test_a_loss_that_stays_at_guessing_names_what_is_unlike_the_preset(healthy: Record) -> None:
     flat = np.full(150, 1.39)
-    found = only(changed(with_losses(healthy, flat, epochs=[], is_over=False), learning_rate=1e-7))
+    found = only(changed(with_losses(healthy, flat, epochs=[]), learning_rate=1e-7))
     assert found.name == "It learns nothing yet"
     assert "After 150 steps the training loss is 1.39, and guessing gives 1.39." in found.evidence
     assert found.advice.endswith("Unlike the preset smoke: learning rate 1e-07 (there 0.0003).")
 
 
 def test_while_the_rate_warms_up_a_flat_loss_is_no_fault(healthy: Record) -> None:
-    flat = with_losses(healthy, np.full(150, np.log(4)), epochs=[], is_over=False)
+    flat = running(with_losses(healthy, np.full(150, np.log(4)), epochs=[]))
     assert findings(changed(replace(flat, num_steps=2_000), warmup=0.2)) == []
     assert only(changed(replace(flat, num_steps=1_000), warmup=0.2)).name == "It learns nothing yet"
+    constant = changed(replace(flat, num_steps=2_000), schedule="constant")
+    assert only(constant).name == "It learns nothing yet"  # it has no warm-up
 
 
 def test_a_loss_that_leapt_up_first_has_too_high_a_rate(healthy: Record) -> None:
-    leapt = np.concatenate([np.full(30, 25.0), np.full(120, np.log(4))])
+    leapt = np.concatenate([np.full(10, 1.5), np.full(40, 25.0), np.full(100, np.log(4))])
     found = only(changed(with_losses(healthy, leapt, epochs=[]), learning_rate=0.5))
     assert found.name == "It learns nothing"
     assert "It had risen to 25." in found.evidence
-    assert found.advice.startswith("The learning rate is too high.")
+    assert found.advice.startswith("Most often the learning rate is too high. Begin a new run")
     assert "learning rate 0.5 (there 0.0003)" in found.advice
+
+
+def test_a_loss_that_only_began_high_or_creeps_up_is_told_apart(healthy: Record) -> None:
+    began_high = np.concatenate([np.full(20, 12.0), np.linspace(3, 1.4, 130)])
+    assert only(with_losses(healthy, began_high, epochs=[])).name == "It learns nothing yet"
+    creeps_up = np.linspace(1.4, 1.75, 150)
+    assert only(with_losses(healthy, creeps_up, epochs=[])).advice.startswith(
+        "Most often the learning rate is too high"
+    )
 
 
 def test_what_was_learnt_and_lost_is_told_with_the_rate_by_hand(healthy: Record) -> None:
     lost = np.concatenate([falling(300), np.full(60, 1.386)])
-    found = only(with_losses(healthy, lost, factor=100.0))
+    found = only(running(with_losses(healthy, lost, change=RateChange(300, 100.0))))
     assert found.name == "It lost what it had learnt"
     assert "is 1.39 now" in found.evidence
-    assert "By hand it is × 100 of its schedule now." in found.advice
+    assert "Lower it at once." in found.advice
+    assert "By hand it was × 100 of its schedule." in found.advice
+    assert "before you resume" in only(with_losses(healthy, lost, state=RunState.STOPPED)).advice
+
+
+@pytest.mark.parametrize("classes", [2, 10, 100])
+def test_a_collapse_to_guessing_is_a_loss_for_any_number_of_classes(healthy: Record, classes: int) -> None:
+    guessing = np.log(classes)
+    lost = np.concatenate([np.linspace(guessing, 0.7 * guessing, 200), np.full(60, guessing)])
+    names = tuple(map(str, range(classes)))
+    assert only(with_losses(healthy, lost, class_names=names, epochs=[])).name == "It lost what it had learnt"
+
+
+def test_a_loss_that_falls_again_needs_no_word(healthy: Record) -> None:
+    recovers = np.concatenate([falling(300), np.linspace(1.3, 0.9, 150)])
+    assert only(with_losses(healthy, recovers)).name == "It has learnt"
+    assert only(with_losses(healthy, recovers[:340])).name == "It lost what it had learnt"
+
+
+def test_weights_from_elsewhere_may_lose_a_little_while_the_rate_warms_up(healthy: Record) -> None:
+    losses = np.concatenate([np.full(40, 0.2), np.full(160, 0.9)])
+    assert only(with_losses(healthy, losses, epochs=[])).name == "It lost what it had learnt"
+    begun = changed(with_losses(healthy, losses, epochs=[], num_steps=400), pretrained="starter", warmup=0.2)
+    assert only(begun).name == "It has learnt"
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
+def test_small_batches_alone_raise_no_alarm(healthy: Record, batch_size: int) -> None:
+    noise = np.random.default_rng(0).normal(1.0, 1.2 / batch_size**0.5, 20_000)
+    record = changed(with_losses(healthy, noise, epochs=[], num_steps=20_000), batch_size=batch_size)
+    assert only(record).name == "It has learnt"
 
 
 def test_a_small_loss_may_double(healthy: Record) -> None:
@@ -139,24 +188,30 @@ def test_a_validation_loss_that_rises_again_is_overfitting(healthy: Record) -> N
     assert "lowest after epoch 2, 0.60, and is 0.80 now" in found.evidence
     assert "little or none of: flip, dropout, weight decay, label smoothing." in found.advice
     still_falls = [{**record, "train_loss": 0.6} for record in epochs]
-    assert only(replace(overfits, epochs=still_falls[:2])).name == "It has learnt"
+    assert only(replace(overfits, epochs=still_falls)).name == "It has learnt"
+    as_good = [{**record, "train_accuracy": 0.7} for record in epochs]
+    assert only(replace(overfits, epochs=as_good)).name == "It has learnt"
+    assert "another run's weights" in found.advice
+    assert "another run's weights" not in only(changed(overfits, pretrained="starter")).advice
+    assert "takes 1,000 of them" in found.advice
 
 
 def test_a_validation_accuracy_far_behind_is_overfitting_where_both_are_alike(healthy: Record) -> None:
     far = replace(healthy, epochs=[epoch(n, train=0.98, val=0.7, losses=(0.1, 0.9)) for n in (1, 2, 3)])
     assert "right on 98% of the images that it trains on, and on 70% of the others" in only(far).evidence
-    smaller_inputs = changed(replace(far, is_over=False), progressive=True)
-    assert only(smaller_inputs).name == "It learns"
-    assert "by heart" in only(replace(smaller_inputs, is_over=True)).name
+    smaller_inputs = changed(far, progressive=True)
+    assert only(running(smaller_inputs)).name == "It learns"
+    assert "by heart" in only(smaller_inputs).name
     of_few = replace(far, epochs=[epoch(n, train=0.95, val=0.75, images=40) for n in (1, 2, 3)])
     assert only(of_few).name == "It has learnt"  # 40 images: chance
 
 
 def test_a_constant_rate_without_a_better_epoch_stands_still(healthy: Record) -> None:
     epochs = [epoch(1, train=0.7, val=0.7), *(epoch(n, train=0.72, val=0.69) for n in range(2, 8))]
-    stands = changed(replace(healthy, epochs=epochs, is_over=False), schedule="constant")
+    stands = running(changed(replace(healthy, epochs=epochs), schedule="constant"))
     assert only(stands).evidence == "No epoch since 1 was better than its 70.0%."
     assert only(replace(stands, epochs=epochs[:5])).name == "It learns"
+    assert only(replace(stands, change=RateChange(400, 0.1))).name == "It learns"  # lowered a moment ago
     assert only(changed(stands, schedule="cosine")).name == "It learns"  # its rate falls by itself
 
 
@@ -165,32 +220,70 @@ def test_a_class_that_is_hardly_ever_found(healthy: Record, images: int, advice:
     last = epoch(4, train=0.8, val=0.8, losses=(0.4, 0.8))
     confusion = np.array(last["val_confusion"])
     confusion[1] = [images, 0, 0, 0]
-    weak = replace(healthy, epochs=[*healthy.epochs[:3], {**last, "val_confusion": confusion.tolist()}])
+    epochs = [*healthy.epochs[:3], {**last, "val_confusion": confusion.tolist()}]
+    weak = changed(replace(healthy, epochs=epochs), val_limit=None)
     found = only(weak)
     assert found.name == "It hardly ever finds: cat"
     assert f"but of cat on 0% of {images}" in found.evidence
     assert advice in found.advice
-    early = changed(replace(weak, is_over=False), num_epochs=20)
-    assert only(early).name == "It learns"
+    assert only(running(changed(weak, num_epochs=20))).name == "It learns"
+    assert "See that it has as many images" in only(changed(weak, val_limit=200)).advice
+
+
+def test_of_few_images_a_weak_class_is_chance(healthy: Record) -> None:
+    confusion = [[6, 1, 1, 0], [6, 0, 1, 1], [1, 1, 5, 1], [0, 1, 1, 6]]
+    last = {**epoch(4, train=0.6, val=0.53, losses=(0.4, 0.8)), "val_confusion": confusion}
+    assert only(replace(healthy, epochs=[*healthy.epochs[:3], last])).name == "It has learnt"
+
+
+def test_one_answer_to_everything(healthy: Record) -> None:
+    confusion = [[60, 0, 0, 0], [20, 0, 0, 0], [18, 1, 1, 0], [0, 0, 0, 0]]
+    last = {**epoch(4, train=0.6, val=0.61, losses=(0.4, 0.8)), "val_confusion": confusion}
+    found = only(replace(healthy, epochs=[*healthy.epochs[:3], last]))
+    assert found.name == "It answers bird to nearly everything"
+    assert found.evidence == "It said so of 98% of the validation images, and 60% are of that class."
+
+
+def test_who_knows_only_how_frequent_the_classes_are_has_learnt_nothing(healthy: Record) -> None:
+    confusion = [[95, 0], [5, 0]]
+    epochs = [{**epoch(1, train=0.95, val=0.95), "val_confusion": confusion}]
+    rare = with_losses(healthy, np.full(150, 0.199), class_names=("cat", "dog"), epochs=epochs)
+    assert only(changed(rare, val_limit=None)).name == "It learns nothing yet"
 
 
 def test_a_training_that_ended_too_early(healthy: Record) -> None:
-    grew = [*healthy.epochs[:3], epoch(4, train=0.84, val=0.8, losses=(0.4, 0.6))]
+    grew = [*healthy.epochs[:3], epoch(4, train=0.84, val=0.85, losses=(0.4, 0.6))]
     found = only(replace(healthy, epochs=grew))
-    assert found.evidence == "Its last epoch took the validation accuracy from 75.0% to 80.0%."
-    assert only(replace(healthy, epochs=grew, is_over=False)).name == "It learns"
+    assert found.evidence == "Its last epoch took the validation accuracy from 75.0% to 85.0%."
+    assert only(running(replace(healthy, epochs=grew))).name == "It learns"
+    a_little = [*healthy.epochs[:3], epoch(4, train=0.84, val=0.8, losses=(0.4, 0.6))]
+    assert only(replace(healthy, epochs=a_little)).name == "It has learnt"  # of 200 images: chance
 
 
 def test_the_record_comes_from_the_run_folder(tmp_path: Path) -> None:
     run = create_run(tmp_path, make_config(), {}, "mine")
     with RunWriter(run) as writer:
         writer.write_data({"class_names": list(NAMES)})
-        for number, loss in enumerate(falling(WINDOW), start=1):
+        for number, loss in enumerate(falling(32), start=1):
             writer.log("step", step=number, loss=float(loss))
         reader = MetricsReader(run.path)
         reader.poll()
         record = read_record(run, reader)
         assert record is not None
         assert record.class_names == NAMES
-        assert record.means == pytest.approx([falling(WINDOW).mean()])
+        assert record.window == 32  # of 16 images each
+        assert record.means == pytest.approx([falling(32).mean()])
         assert diagnose(run, reader) == []
+
+
+def test_a_record_of_an_epoch_that_lacks_a_figure_is_left_out(tmp_path: Path) -> None:
+    run = create_run(tmp_path, make_config(), {}, "mine")
+    with RunWriter(run) as writer:
+        writer.write_data({"class_names": list(NAMES)})
+        for number, loss in enumerate(falling(150), start=1):
+            writer.log("step", step=number, loss=float(loss))
+        writer.log("epoch", epoch=1, step=150, val_accuracy=0.5)
+        reader = MetricsReader(run.path)
+        reader.poll()
+        (found,) = diagnose(run, reader)
+        assert found.name == "It learns"
