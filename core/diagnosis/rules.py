@@ -171,15 +171,15 @@ def _one_answer(record: Record) -> Finding | None:
 
 
 def _weak_classes(record: Record) -> Finding | None:
-    """Classes that it hardly ever finds, though it finds others; in the second half of the training."""
-    if record.epochs[-1]["epoch"] * 2 < record.config.num_epochs or _one_answer(record):
+    """Classes hardly found in two epochs, though others are; in the last quarter, for before that may come."""
+    if record.epochs[-1]["epoch"] < 0.75 * record.config.num_epochs or _one_answer(record):
+        return None
+    latest = [_hardly_found(np.array(epoch["val_confusion"])) for epoch in record.epochs[-2:]]
+    weak = [index for index in latest[-1] if index in latest[0]]
+    if not weak:
         return None
     counts, overall = record.confusion.sum(1), record.epochs[-1]["val_accuracy"]
     found = per_class_accuracy(record.confusion)
-    chance = _SURE * np.sqrt(overall * (1 - overall) / np.maximum(counts, 1))
-    weak = [index for index in np.argsort(found) if found[index] <= min(overall / 3, overall - chance[index])]
-    if not weak:
-        return None
     worst, usual = weak[0], np.median(counts)
     listed = ", ".join(record.class_names[index] for index in weak[:5]) + (" and others" if len(weak) > 5 else "")
     is_small = record.config.val_limit is None and counts[worst] < 0.5 * usual
@@ -191,6 +191,14 @@ def _weak_classes(record: Record) -> Finding | None:
         "See that it has as many images as the others, and look at them on the page Mistakes: they may look like "
         "another class, or have wrong labels.",
     )  # fmt: skip
+
+
+def _hardly_found(confusion: np.ndarray) -> list[int]:
+    """Classes that are right a third as often as all are, or less, and by more than chance; the worst first."""
+    counts, found = confusion.sum(1), per_class_accuracy(confusion)
+    overall = confusion.trace() / max(confusion.sum(), 1)
+    chance = _SURE * np.sqrt(overall * (1 - overall) / np.maximum(counts, 1))
+    return [int(index) for index in np.argsort(found) if found[index] <= min(overall / 3, overall - chance[index])]
 
 
 def _still_learning(record: Record) -> Finding | None:

@@ -220,7 +220,11 @@ def test_a_class_that_is_hardly_ever_found(healthy: Record, images: int, advice:
     last = epoch(4, train=0.8, val=0.8, losses=(0.4, 0.8))
     confusion = np.array(last["val_confusion"])
     confusion[1] = [images, 0, 0, 0]
-    epochs = [*healthy.epochs[:3], {**last, "val_confusion": confusion.tolist()}]
+    late = [epoch(3, train=0.8, val=0.8), {**last, "val_confusion": confusion.tolist()}]
+    assert (
+        only(changed(replace(healthy, epochs=late), val_limit=None)).name == "It has learnt"
+    )  # it came and went before
+    epochs = [{**record, "val_confusion": confusion.tolist()} for record in late]
     weak = changed(replace(healthy, epochs=epochs), val_limit=None)
     found = only(weak)
     assert found.name == "It hardly ever finds: cat"
