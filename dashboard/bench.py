@@ -55,7 +55,7 @@ def _watched_training(folder: Path) -> dict[str, object]:
     """Images/s of a training in a Streamlit server, without and with a browser that shows it live; in turns."""
     away: list[float] = []
     watched: list[float] = []
-    with _server(folder) as url, _browser() as page:
+    with server(folder) as url, _browser() as page:
         _start(page, url)
         for pair in range(_PAIRS):
             for address, rates in (("about:blank", away), (url, watched))[:: -1 if pair % 2 else 1]:
@@ -76,7 +76,7 @@ def _browser() -> Iterator[Page]:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[str]:
+def server(folder: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -176,10 +176,10 @@ _ENLARGED = "return Number(canvas('unit').dataset.channel) !== {}"
 
 def _clicks(folder: Path) -> dict[str, dict[str, float]]:
     """Milliseconds, on the Feature maps page, until the browser shows what a click asked for."""
-    runs = Path(os.environ.get("ALEXNET_RUNS_DIR") or _short_run(folder))
+    runs = Path(os.environ.get("ALEXNET_RUNS_DIR") or short_run(folder))
     layer: list[float] = []
     channel: list[float] = []
-    with _server(runs) as url, _browser() as page:
+    with server(runs) as url, _browser() as page:
         page.goto(f"{url}/feature_maps?layer=conv3")
         tiles, enlarged = page.locator(".st-key-mosaic canvas"), page.locator(".st-key-unit .map canvas")
         for click in range(_CLICKS):
@@ -199,7 +199,7 @@ def _clicks(folder: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def _short_run(folder: Path) -> Path:
+def short_run(folder: Path) -> Path:
     """A folder with one run of a few steps and the atlas of its channels."""
     run = jobs.start(make_config(preset="smoke", train_limit=100, num_epochs=1), runs_dir=folder, data_dir=folder)
     jobs.wait()
