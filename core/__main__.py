@@ -158,8 +158,9 @@ def _diagnose(options: argparse.Namespace) -> int:
     elif found:
         print_findings(found, _out)
     else:
+        reason = (run.end or {}).get("reason") if run.state is RunState.FAILED else ""
         too_early = f"Of run {run.id} nothing can be said yet: too few steps, or a learning rate that still warms up."
-        _out.print(run.end["reason"] if run.end and run.state is RunState.FAILED else too_early)
+        _out.print(reason or too_early)
     return 0
 
 

@@ -63,7 +63,7 @@ class Record:
         """Whether the loss is lower than it was two windows ago."""
         return bool(self.means[-1] < 0.95 * self.means[-1 - min(2 * self.window, len(self.means) - 1)])
 
-    @property
+    @cached_property
     def guessing(self) -> float:
         """The loss of a network that knows no more than how frequent the classes are, nats.
 
@@ -84,7 +84,7 @@ class Record:
         """Steps in which the schedule raises the learning rate."""
         return 0.0 if self.config.schedule == "constant" else self.config.warmup * self.num_steps
 
-    @property
+    @cached_property
     def confusion(self) -> np.ndarray:
         """Of the latest epoch, counts: true class x predicted class."""
         return np.array(self.epochs[-1]["val_confusion"])

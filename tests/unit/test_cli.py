@@ -237,13 +237,11 @@ def test_diagnose_says_what_the_metrics_show(runs_dir: Path, capsys: pytest.Capt
         for step in range(1, 151):
             writer.log("step", step=step, loss=0.693)
         assert main(["diagnose", *flags]) == 0
-        said = capsys.readouterr().out
-        assert said.startswith(
-            "It learns nothing yet. After 150 steps the training loss is 0.69, and guessing gives 0.69."
-        )
+        said = " ".join(capsys.readouterr().out.split())  # as wide as the terminal is
+        assert said.startswith("It learns nothing yet. After 150 steps the training loss is 0.69, and guessing gives")
         assert main(["diagnose", *flags, "--json"]) == 0
         (found,) = json.loads(capsys.readouterr().out)
-        assert said == f"{found['name']}. {found['evidence']} {found['advice']}\n"
+        assert said == f"{found['name']}. {found['evidence']} {found['advice']}"
         writer.end(RunState.FAILED, "The loss is no number any more.")
     assert main(["diagnose", *flags]) == 0
     assert capsys.readouterr().out == "The loss is no number any more.\n"

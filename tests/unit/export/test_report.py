@@ -174,9 +174,9 @@ def test_a_run_that_has_only_begun_has_a_report(begun: Callable[..., Subject], t
 def test_it_says_what_the_curves_show(begun: Callable[..., Subject], tmp_path: Path) -> None:
     subject = begun(class_names=["cat", "<b>dog"])
     with RunWriter(subject.checkpoint.run) as writer:
-        for step in range(1, 151):
+        for step in range(1, 301):
             writer.log("step", step=step, epoch=1, seconds=1.0, loss=0.693, accuracy=0.5, learning_rate=1e-3)
-    assert "It learns nothing yet. After 150 steps" in write(subject, tmp_path / "report.html").text
+    assert "It learns nothing yet. After 300 steps" in write(subject, tmp_path / "report.html").text
 
 
 def test_an_epoch_under_way_does_not_count_as_completed(
