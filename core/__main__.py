@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from core.arguments import (
     add_features_flags,
     add_predict_flags,
     add_run_flag,
+    plain_console,
     say_doubt,
     with_images,
 )
@@ -46,7 +46,7 @@ from core.training import command as train
 from core.training.device import fastest_device
 from core.wording import before_packing
 
-_out = Console(highlight=False, markup=False, emoji=False)
+_out = plain_console()
 
 
 def main(arguments: list[str] | None = None) -> int:

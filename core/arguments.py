@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn, get_args
 
+from rich.console import Console
+
 from core.config import TrainConfig, make_config
 from core.data.cifar10 import is_here
 from core.data.images import ImageSet, doubt_about
@@ -21,6 +23,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{message[0].upper()}{message[1:]}. See: {self.prog} --help\n")
+
+
+def plain_console() -> Console:
+    """Prints to stdout what it is given, as it is: no name is markup or an emoji's code."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def add_run_flag(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,7 @@ import json
 from pathlib import Path
 from typing import get_args
 
-from rich.console import Console
-
-from core.arguments import with_images
+from core.arguments import plain_console, with_images
 from core.config import DataSource
 from core.data.sources import load_data
 from core.files import num_bytes
@@ -24,7 +22,7 @@ from core.training.refit import refit
 from core.wording import file_size
 
 HELP = "Make a finished run small enough to travel: one compact checkpoint."
-_out = Console(highlight=False, markup=False, emoji=False)
+_out = plain_console()
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

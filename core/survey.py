@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from rich.console import Console
-
-from core.arguments import add_checkpoint_flags, add_images_flag, say_doubt, with_images
+from core.arguments import add_checkpoint_flags, add_images_flag, plain_console, say_doubt, with_images
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.errors import RunError
@@ -19,7 +17,7 @@ from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
 from core.runs.run import load_run
 
 HELP = "Judge all test images and look at every channel on them ahead of the dashboard: some minutes."
-_out = Console(highlight=False, markup=False, emoji=False)
+_out = plain_console()
 
 
 def survey(checkpoint: Checkpoint, images: ImageSet, progress: OnProgress = no_progress) -> tuple[Outcomes, Atlas]:

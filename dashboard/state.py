@@ -219,8 +219,8 @@ def choose_cell(true: str, predicted: str) -> None:
     first_page()
 
 
-def first_page() -> None:
-    st.session_state[PAGE] = 1
+def first_page(key: str = PAGE) -> None:
+    st.session_state[key] = 1
 
 
 def random_image(indices: Sequence[int]) -> None:

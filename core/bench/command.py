@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
+from core.arguments import plain_console
 from core.bench import suite
 from core.bench.report import make_table
 from core.runs.checkpoints import load_model
@@ -31,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(asdict(result)))
     else:
-        Console(highlight=False, markup=False, emoji=False).print(make_table(result))
+        plain_console().print(make_table(result))
     return 0

@@ -49,7 +49,7 @@ class Record:
     @property
     def window(self) -> int:
         """Over so many steps a loss is averaged: small batches are noisy."""
-        return window_of(self.config)
+        return max(_FEWEST_STEPS, math.ceil(_FEWEST_IMAGES / self.config.batch_size))
 
     @cached_property
     def means(self) -> np.ndarray:
@@ -115,11 +115,6 @@ class Record:
         return f" Unlike the preset {self.config.preset}: {', '.join(listed)}." if listed else ""
 
 
-def window_of(config: TrainConfig) -> int:
-    """Steps that a loss is averaged over: enough of them, and of images."""
-    return max(_FEWEST_STEPS, math.ceil(_FEWEST_IMAGES / config.batch_size))
-
-
 def read_record(run: Run, reader: MetricsReader) -> Record | None:
     """From a polled reader; None before there are enough steps, and of a run that failed: its end says why.
 
@@ -129,8 +124,7 @@ def read_record(run: Run, reader: MetricsReader) -> Record | None:
     columns = reader.steps("step", "loss")
     whole = np.isfinite(columns["loss"])  # a line may lack its loss
     steps, losses = columns["step"][whole], columns["loss"][whole]
-    if len(names) < 2 or len(losses) < window_of(config) or state is RunState.FAILED:
-        return None
     epochs = [record for record in reader.epochs() if record.keys() >= _OF_EPOCHS]
     change = (reader.rate_changes() or [RateChange(0, 1.0)])[-1]
-    return Record(run, config, state, steps, losses, epochs, names, run.progress.num_steps, change)
+    record = Record(run, config, state, steps, losses, epochs, names, run.progress.num_steps, change)
+    return None if len(names) < 2 or len(losses) < record.window or state is RunState.FAILED else record

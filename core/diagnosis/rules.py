@@ -42,14 +42,15 @@ def findings(record: Record) -> list[Finding]:
     """A network that learns nothing has no other fault worth a word; else there may be several, or none."""
     if record.steps[-1] < max(_FIRST_WORD, 2 * record.window):
         return []
-    if found := _forgot(record) or _learns_nothing(record):
-        return [found]
+    if collapse := _forgot(record) or _learns_nothing(record):
+        return [collapse]
     if record.is_guessing:  # its rate still warms up
         return []
     if not record.epochs:
         return [_learns(record)]
-    rules = (_overfits, _stands_still, _one_answer, _weak_classes, _still_learning)
-    faults = [found for rule in rules if (found := rule(record))]
+    wrong_answers = _one_answer(record) or _weak_classes(record)
+    found = [_overfits(record), _stands_still(record), wrong_answers, _still_learning(record)]
+    faults = [fault for fault in found if fault]
     return faults or [_learns(record)]
 
 
@@ -172,7 +173,7 @@ def _one_answer(record: Record) -> Finding | None:
 
 def _weak_classes(record: Record) -> Finding | None:
     """Classes hardly found in two epochs, though others are; in the last quarter, for before that may come."""
-    if record.epochs[-1]["epoch"] < 0.75 * record.config.num_epochs or _one_answer(record):
+    if record.epochs[-1]["epoch"] < 0.75 * record.config.num_epochs:
         return None
     latest = [_hardly_found(np.array(epoch["val_confusion"])) for epoch in record.epochs[-2:]]
     weak = [index for index in latest[-1] if index in latest[0]]

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from PIL import Image
-from rich.console import Console
 
-from core.arguments import add_checkpoint_flags
+from core.arguments import add_checkpoint_flags, plain_console
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.data.uploads import open_picture
@@ -32,7 +31,7 @@ from core.runs.run import load_run
 from core.wording import file_size
 
 HELP = "Take it away: pictures, activations, metrics, weights, ONNX, TensorBoard event files, a report, an animation."
-_out = Console(highlight=False, markup=False, emoji=False)
+_out = plain_console()
 _KINDS: dict[Kind, str] = {
     "png": "a mosaic with a caption",
     "npz": "raw activations",

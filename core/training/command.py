@@ -9,8 +9,7 @@ import sys
 import types
 from typing import Any, Union, get_args, get_origin
 
-from rich.console import Console
-
+from core.arguments import plain_console
 from core.config import TrainConfig, make_config
 from core.errors import ConfigError, CoreError, RunError
 from core.follow import follow, summary
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         distributed.current().broadcast(None)
         raise
     _stop_on_signals(started)
-    follow(started, Console(highlight=False, markup=False, emoji=False), quiet=options.json)
+    follow(started, plain_console(), quiet=options.json)
     jobs.wait()
     state = started.state
     if state in (RunState.FINISHED, RunState.STOPPED):  # else another process may be gone, and never answer

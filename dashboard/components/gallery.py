@@ -16,7 +16,7 @@ from dashboard.components.mosaic import mosaic, picked_channel
 
 PER_PAGE = 48
 _HEIGHT = 470  # pixels: the gallery scrolls, so that the chosen image stays in sight
-COLUMNS = 8  # of a sheet; the browser lays the tiles out anew
+_COLUMNS = 8  # of a sheet; the browser lays the tiles out anew
 _MOST_PIXELS = 192  # of a side that is sent: the browser draws 96 at most, with two of the screen's pixels each
 _STRIP_WIDTH = 96  # pixels: an epoch of a long training still has one
 _STRIP_HEIGHT = 12
@@ -39,13 +39,14 @@ def pick_group() -> Group:
     return group
 
 
-def page_of(positions: np.ndarray) -> np.ndarray:
-    """The part of `positions` that the chosen page shows."""
+def page_of(positions: np.ndarray, *, key: str = state.PAGE, in_address: bool = True) -> np.ndarray:
+    """The part of `positions` that the chosen page shows; the page is kept in the address, else in the session."""
     pages = max(1, -(-len(positions) // PER_PAGE))
-    state.keep_below(state.PAGE, pages + 1)
+    state.keep_below(key, pages + 1)
     page = st.number_input(
-        f"Page, 1 to {pages}", 1, pages, step=1, key=state.PAGE, bind="query-params", width=130, disabled=pages == 1
-    )
+        f"Page, 1 to {pages:,}", 1, pages, step=1, key=key, bind="query-params" if in_address else None,
+        persist_state=None if in_address else "session", width=130, disabled=pages == 1,
+    )  # fmt: skip
     return positions[(page - 1) * PER_PAGE : page * PER_PAGE]
 
 
@@ -70,23 +71,37 @@ def gallery(
         listed = ", ".join(map(str, numbers))
         st.caption(f"Without the pictures, enter one of these numbers to see what the network said: {listed}")
         return
-    png, height, width = sheet(judged.fingerprint, positions, correct, judged.images)
     if correct is not None:
         st.caption(
             "The strip under each image has a field for each kept epoch: green where the answer was right, orange "
             "where it was wrong."
         )
     with st.container(height=_HEIGHT):
-        mosaic(
-            png, tile_width=width, tile_height=height, columns=COLUMNS, channel_ids=numbers,
-            selected=selected if selected in numbers else None, captions=captions, noun=f"{judged.name} image",
-            key=state.GALLERY, alt=alt,
-            on_select=lambda: state.choose(judged.key, picked_channel(state.GALLERY)),
+        thumbnails(
+            judged.images, judged.fingerprint, positions, captions, selected=selected, choice=judged.key,
+            noun=f"{judged.name} image", key=state.GALLERY, alt=alt, correct=correct,
         )  # fmt: skip
 
 
+def thumbnails(
+    images: ImageSet, fingerprint: str, positions: np.ndarray, captions: Sequence[str], *, selected: int, choice: str,
+    noun: str, key: str, alt: str, correct: np.ndarray | None = None,
+) -> None:  # fmt: skip
+    """The images at `positions` as tiles; a click on one puts its position into the session's `choice`.
+
+    fingerprint: of the images. correct: as in `gallery`.
+    """
+    png, height, width = _sheet(fingerprint, positions, correct, images)
+    numbers = positions.tolist()
+    mosaic(
+        png, tile_width=width, tile_height=height, columns=_COLUMNS, channel_ids=numbers,
+        selected=selected if selected in numbers else None, captions=captions, noun=noun, key=key, alt=alt,
+        on_select=lambda: state.choose(choice, picked_channel(key)),
+    )  # fmt: skip
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)  # of large photos 4 MB each
-def sheet(
+def _sheet(
     fingerprint: str,  # noqa: ARG001 - of the images: the cache's key, with the next two
     positions: np.ndarray,
     correct: np.ndarray | None,
@@ -122,12 +137,12 @@ def _with_strips(pictures: np.ndarray, correct: np.ndarray) -> np.ndarray:
 
 
 def _png(pictures: np.ndarray) -> bytes:
-    """Picture i at row i // COLUMNS, column i % COLUMNS."""
+    """Picture i at row i // _COLUMNS, column i % _COLUMNS."""
     _, height, width, _ = pictures.shape
-    rows = -(-len(pictures) // COLUMNS)
-    sheet = np.zeros((rows * COLUMNS, height, width, 3), np.uint8)
+    rows = -(-len(pictures) // _COLUMNS)
+    sheet = np.zeros((rows * _COLUMNS, height, width, 3), np.uint8)
     sheet[: len(pictures)] = pictures
-    sheet = sheet.reshape(rows, COLUMNS, height, width, 3).swapaxes(1, 2)
+    sheet = sheet.reshape(rows, _COLUMNS, height, width, 3).swapaxes(1, 2)
     buffer = io.BytesIO()
-    Image.fromarray(sheet.reshape(rows * height, COLUMNS * width, 3)).save(buffer, format="PNG", compress_level=1)
+    Image.fromarray(sheet.reshape(rows * height, _COLUMNS * width, 3)).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()

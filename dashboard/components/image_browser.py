@@ -7,8 +7,7 @@ import streamlit as st
 
 from core.runs.run import Run
 from dashboard import cache, state
-from dashboard.components.gallery import COLUMNS, PER_PAGE, sheet
-from dashboard.components.mosaic import mosaic, picked_channel
+from dashboard.components.gallery import page_of, thumbnails
 
 _WIDTH, _HEIGHT = 520, 420  # pixels: what the choice changes on the page stays in sight
 
@@ -23,18 +22,11 @@ def image_browser(run: Run, indices: Sequence[int], chosen: int) -> None:
         return
     images = cache.test_images(run)
     mixed = np.random.default_rng(0).permutation(indices)  # a folder's images come class by class
-    pages = -(-len(mixed) // PER_PAGE)
-    state.keep_below(state.BROWSER_PAGE, pages + 1)
     with place:
-        page = st.number_input(
-            f"Page, 1 to {pages:,}", 1, pages, key=state.BROWSER_PAGE, persist_state="session", disabled=pages == 1
-        )
-        shown = mixed[(page - 1) * PER_PAGE : page * PER_PAGE]
-        png, height, width = sheet(cache.test_fingerprint(run), shown, None, images)
+        shown = page_of(mixed, key=state.BROWSER_PAGE, in_address=False)
         with st.container(width=_WIDTH, height=_HEIGHT):
-            mosaic(
-                png, tile_width=width, tile_height=height, columns=COLUMNS, channel_ids=shown.tolist(),
-                selected=chosen, captions=[images.label(int(index)) for index in shown], noun="test image",
-                key=state.BROWSER_MOSAIC, alt=f"{len(shown)} test images",
-                on_select=lambda: state.choose(state.IMAGE_INDEX, picked_channel(state.BROWSER_MOSAIC)),
+            thumbnails(
+                images, cache.test_fingerprint(run), shown, [images.label(int(index)) for index in shown],
+                selected=chosen, choice=state.IMAGE_INDEX, noun="test image", key=state.BROWSER_MOSAIC,
+                alt=f"{len(shown)} test images",
             )  # fmt: skip

@@ -83,7 +83,7 @@ def _from_test_set(run: Run) -> list[Chosen]:
     )
     name = st.selectbox(
         "Class", [_ANY, *images.class_names], key=state.IMAGE_CLASS, persist_state="session", width=150,
-        on_change=lambda: st.session_state.pop(state.BROWSER_PAGE, None),
+        on_change=state.first_page, args=(state.BROWSER_PAGE,),
     )  # fmt: skip
     indices = range(last + 1) if name == _ANY else images.indices_of(name).tolist()
     st.button(

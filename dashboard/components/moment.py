@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from core.export.pictures import enlarged
 from core.inspection.evolution import channel_film, evenly
 from core.inspection.filters import filter_sheet
 from core.runs.run import Run
@@ -28,9 +29,7 @@ _FILM_HEIGHT = 110  # pixels
 def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str, ...]) -> None:
     """The pinned image, and what the network said of it at this moment."""
     truth = names[pinned.labels[image]]
-    picture = Image.fromarray(pinned.images[image])
-    factor = max(1, _PHOTO_PIXELS // picture.width)
-    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    picture = enlarged(Image.fromarray(pinned.images[image]), _PHOTO_PIXELS)
     said = snapshot.pinned_probabilities[image]
     left, right = st.columns([1, 2], vertical_alignment="center")
     left.image(png_url(picture), caption=f"{plain(truth)}, {pinned.about(image)}", alt=f"The pinned image: {truth}")

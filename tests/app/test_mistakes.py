@@ -320,13 +320,13 @@ def test_other_validation_images_of_the_same_labels_are_not_shown_either(mistake
 def test_large_images_are_made_smaller_and_encoded_once():
     pixels = torch.tensor([0, 100, 200], dtype=torch.uint8)[:, None, None, None].expand(3, 3, 227, 227)
     images = ImageSet(pixels, torch.arange(3), NAMES)
-    found = gallery.sheet("three", np.array([2, 0]), None, images)
+    found = gallery._sheet("three", np.array([2, 0]), None, images)
     assert found[1:] == (192, 192)
     sheet = np.asarray(Image.open(io.BytesIO(found[0])))
     assert sheet.shape == (192, 8 * 192, 3)
     assert sheet[0, [0, 191, 192], 0].tolist() == [200, 200, 0]
-    assert gallery.sheet("three", np.array([2, 0]), None, images)[0] is found[0]
-    assert gallery.sheet("three", np.array([2, 0]), np.ones((2, 3), bool), images)[0] is not found[0]
+    assert gallery._sheet("three", np.array([2, 0]), None, images)[0] is found[0]
+    assert gallery._sheet("three", np.array([2, 0]), np.ones((2, 3), bool), images)[0] is not found[0]
 
 
 def test_the_matrix_of_many_classes_is_a_picture(mistakes, monkeypatch):

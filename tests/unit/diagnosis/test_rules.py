@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -264,30 +265,37 @@ def test_a_training_that_ended_too_early(healthy: Record) -> None:
     assert only(replace(healthy, epochs=a_little)).name == "It has learnt"  # of 200 images: chance
 
 
-def test_the_record_comes_from_the_run_folder(tmp_path: Path) -> None:
+@pytest.fixture
+def trains(tmp_path: Path) -> Iterator[Callable[..., tuple[Run, MetricsReader]]]:
+    """trains(150, epoch): a run that trains, with so many steps and these epochs in its metrics, and their reader."""
     run = create_run(tmp_path, make_config(), {}, "mine")
     with RunWriter(run) as writer:
-        writer.write_data({"class_names": list(NAMES)})
-        for number, loss in enumerate(falling(32), start=1):
-            writer.log("step", step=number, loss=float(loss))
-        reader = MetricsReader(run.path)
-        reader.poll()
-        record = read_record(run, reader)
-        assert record is not None
-        assert record.class_names == NAMES
-        assert record.window == 32  # of 16 images each
-        assert record.means == pytest.approx([falling(32).mean()])
-        assert diagnose(run, reader) == []
+
+        def log(steps: int, *epochs: dict[str, Any]) -> tuple[Run, MetricsReader]:
+            writer.write_data({"class_names": list(NAMES)})
+            for number, loss in enumerate(falling(steps), start=1):
+                writer.log("step", step=number, loss=float(loss))
+            for record in epochs:
+                writer.log("epoch", **record)
+            reader = MetricsReader(run.path)
+            reader.poll()
+            return run, reader
+
+        yield log
 
 
-def test_a_record_of_an_epoch_that_lacks_a_figure_is_left_out(tmp_path: Path) -> None:
-    run = create_run(tmp_path, make_config(), {}, "mine")
-    with RunWriter(run) as writer:
-        writer.write_data({"class_names": list(NAMES)})
-        for number, loss in enumerate(falling(150), start=1):
-            writer.log("step", step=number, loss=float(loss))
-        writer.log("epoch", epoch=1, step=150, val_accuracy=0.5)
-        reader = MetricsReader(run.path)
-        reader.poll()
-        (found,) = diagnose(run, reader)
-        assert found.name == "It learns"
+def test_the_record_comes_from_the_run_folder(trains: Callable[..., tuple[Run, MetricsReader]]) -> None:
+    run, reader = trains(32)
+    record = read_record(run, reader)
+    assert record is not None
+    assert record.class_names == NAMES
+    assert record.window == 32  # of 16 images each
+    assert record.means == pytest.approx([falling(32).mean()])
+    assert diagnose(run, reader) == []
+
+
+def test_a_record_of_an_epoch_that_lacks_a_figure_is_left_out(
+    trains: Callable[..., tuple[Run, MetricsReader]],
+) -> None:
+    (found,) = diagnose(*trains(150, {"epoch": 1, "step": 150, "val_accuracy": 0.5}))
+    assert found.name == "It learns"
