@@ -20,14 +20,7 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
     links.check_link(state.EPOCH, epochs, "epoch")
     if is_live:  # a link to an older epoch opens that one
         st.session_state.setdefault(state.FOLLOW, _chosen() in (None, epochs[-1]))
-    now = _shown(epochs, is_live=is_live and not is_playing())
-    if is_playing():
-        later = [epoch for epoch in epochs if epoch > now]
-        if later:
-            now = later[0]
-        else:
-            _play(False)
-            st.rerun()
+    now = _next_frame(epochs, is_live=is_live)
     st.session_state[state.EPOCH] = now
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _play_button(epochs, now)
@@ -43,9 +36,29 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
     return now
 
 
+def _next_frame(epochs: Sequence[int], *, is_live: bool) -> int:
+    """The epoch to show: it moves on from one that the browser has shown, so that a slow one misses none."""
+    chosen = _chosen()
+    _, newest_move = st.session_state.get(state.MOVED, (None, None))
+    if newest_move in epochs and newest_move != chosen:
+        return int(newest_move)
+    shown = epochs[-1] if chosen is None else min(epochs, key=lambda epoch: abs(epoch - chosen))
+    now = shown
+    if is_playing():
+        later = [epoch for epoch in epochs if epoch > st.session_state[state.PLAYING]]
+        if not later:
+            _stop()
+            st.rerun()
+        st.session_state[state.PLAYING] = now = later[0]
+    elif is_live and st.session_state[state.FOLLOW]:
+        now = epochs[-1]
+    st.session_state[state.MOVED] = (shown, now) if now != shown else (None, None)
+    return now
+
+
 def _play_button(epochs: Sequence[int], now: int) -> None:
     if is_playing():
-        st.button("Pause", icon=":material/pause:", key="pause", on_click=_play, args=(False,))
+        st.button("Pause", icon=":material/pause:", key="pause", on_click=_stop)
     else:
         st.button(
             "Play", icon=":material/play_arrow:", key="play", on_click=_start, args=(epochs, now),
@@ -55,31 +68,26 @@ def _play_button(epochs: Sequence[int], now: int) -> None:
 
 def _start(epochs: Sequence[int], now: int) -> None:
     """From here on, or from the beginning where this is the end."""
-    if now == epochs[-1]:
-        st.session_state[state.EPOCH] = epochs[0]
+    st.session_state[state.PLAYING] = now if now < epochs[-1] else -1
     st.session_state[state.FOLLOW] = False
-    _play(True)
+
+
+def _stop() -> None:
+    """Stay with what the browser shows."""
+    st.session_state.pop(state.PLAYING, None)
+    st.session_state.pop(state.MOVED, None)
 
 
 def _by_hand() -> None:
-    st.session_state[state.FOLLOW] = False
-    _play(False)
+    """The user moved the slider; or a slow browser repeats where it stood before it heard of the page's own move."""
+    before, _ = st.session_state.get(state.MOVED, (None, None))
+    if st.session_state[state.EPOCH] != before:
+        st.session_state[state.FOLLOW] = False
+        _stop()
 
 
 def is_playing() -> bool:
-    return bool(st.session_state.get(state.PLAYING))
-
-
-def _play(playing: bool) -> None:
-    st.session_state[state.PLAYING] = playing
-
-
-def _shown(epochs: Sequence[int], *, is_live: bool) -> int:
-    """The newest epoch while one follows a run that trains, else the chosen one or the one nearest to it."""
-    chosen = _chosen()
-    if chosen is None or (is_live and st.session_state[state.FOLLOW]):
-        return epochs[-1]
-    return min(epochs, key=lambda epoch: abs(epoch - chosen))
+    return state.PLAYING in st.session_state
 
 
 def _chosen() -> int | None:

@@ -115,6 +115,20 @@ def test_playing_goes_on_to_the_end_and_stops(machine):
     assert at.select_slider(key="epoch").value <= 1, "from the beginning again"
 
 
+def test_a_browser_that_lags_behind_does_not_stop_it(machine):
+    at = machine(epoch="0")
+    at.button(key="play").click().run()
+    assert at.select_slider(key="epoch").value == 1
+    at.select_slider(key="epoch").set_value(0).run()  # what it still shows
+    assert at.select_slider(key="epoch").value == 1
+    at.run()
+    assert at.select_slider(key="epoch").value == 2
+    assert at.button(key="pause")
+    at.select_slider(key="epoch").set_value(0).run()
+    assert at.select_slider(key="epoch").value == 0, "by hand"
+    assert at.button(key="play")
+
+
 def test_a_run_without_snapshots_is_not_offered(open_page, write_run, runs_dir, trained_run, said):
     write_run("a", weights_of=trained_run)
     at = open_page(runs_dir, "time_machine")
@@ -141,9 +155,12 @@ def test_a_run_that_trains_is_followed_until_the_slider_is_moved(open_page, runs
     at.run()
     assert at.select_slider(key="epoch").value == 2
     assert "epoch" not in at.query_params, "opened again, it follows again"
-    at.select_slider(key="epoch").set_value(0).run()
+    at.select_slider(key="epoch").set_value(1).run()  # a browser that had not heard of the new one yet
+    assert at.select_slider(key="epoch").value == 2
     at.run()
-    assert at.select_slider(key="epoch").value == 0
+    at.select_slider(key="epoch").set_value(1).run()
+    at.run()
+    assert at.select_slider(key="epoch").value == 1
     assert not at.toggle(key="follow").value
     assert not at.exception
 

@@ -33,8 +33,10 @@ def test_one_slider_moves_all_panels_and_a_link_brings_them_back(serve, window, 
     expect(other.get_by_text(re.compile(r"Channel [1-9]\d* of conv3 over time"))).to_be_visible()
 
 
-def test_it_plays_to_the_newest_epoch(serve, window, trained_run):
+@pytest.mark.parametrize("times_slower", [1, 8])
+def test_it_plays_to_the_newest_epoch(serve, window, trained_run, times_slower):
     page = window().open(f"{serve(trained_run.path.parent).url}/time_machine?epoch=0")
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": times_slower})
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.get_by_role("button", name="Play")).to_be_visible()
