@@ -12,7 +12,7 @@ import numpy as np
 from core.errors import RunError
 from core.outcomes import Outcomes
 from core.runs.run import Run
-from core.runs.snapshots import read_pinned, read_snapshot, snapshot_epochs
+from core.runs.snapshots import read_pinned, read_snapshot, validated_epochs
 
 Group = Literal["forgotten", "never learnt", "learnt last", "unstable"]
 
@@ -99,7 +99,7 @@ class History:
 
 def read_history(run: Run, class_names: tuple[str, ...]) -> History | None:
     """From the snapshots of `run`, damaged ones left out; None where there is none. Raises RunError."""
-    epochs = [epoch for epoch in snapshot_epochs(run) if epoch > 0]  # before the first step nothing is validated
+    epochs = validated_epochs(run)
     if not epochs:
         return None
     labels = read_pinned(run).val_labels

@@ -19,19 +19,19 @@ def class_names(run: Run) -> tuple[str, ...]:
     return tuple(names)
 
 
-def maps(run: Run, epoch: int, layer: str, image: int) -> FeatureMaps:
+def maps(run: Run, epoch: float, layer: str, image: int) -> FeatureMaps:
     """A pinned image's maps after the ReLU. Raises RunError."""
     return _maps(run.path, epoch, layer, image, _written(run, epoch))
 
 
-def sheet(run: Run, epoch: int, layer: str, image: int, scale: Scale, fixed: float | None) -> Mosaic:
+def sheet(run: Run, epoch: float, layer: str, image: int, scale: Scale, fixed: float | None) -> Mosaic:
     """All channels of them as one picture. Raises RunError and InspectionError."""
     return _sheet(run.path, epoch, layer, image, scale, fixed, _written(run, epoch))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _sheet(
-    run_path: Path, epoch: int, layer: str, image: int, scale: Scale, fixed: float | None, written: int
+    run_path: Path, epoch: float, layer: str, image: int, scale: Scale, fixed: float | None, written: int
 ) -> Mosaic:
     return lay_out(to_levels(_maps(run_path, epoch, layer, image, written), scale, fixed))
 
@@ -41,12 +41,12 @@ def written(run: Run) -> tuple[int, ...]:
     return tuple(_written(run, epoch) for epoch in snapshot_epochs(run))
 
 
-def _written(run: Run, epoch: int) -> int:
+def _written(run: Run, epoch: float) -> int:
     """When the snapshot was written: a resumed run writes one anew."""
     file = snapshot_file(run, epoch)
     return file.stat().st_mtime_ns if file.exists() else 0
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)  # of conv1 1.2 MB each
-def _maps(run_path: Path, epoch: int, layer: str, image: int, written: int) -> FeatureMaps:  # noqa: ARG001 - a key
+def _maps(run_path: Path, epoch: float, layer: str, image: int, written: int) -> FeatureMaps:  # noqa: ARG001 - a key
     return FeatureMaps(layer, "relu", read_snapshot_maps(Run(run_path), epoch, layer, image))

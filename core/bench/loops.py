@@ -50,7 +50,7 @@ class OurLoop:
     def burst(self) -> float:
         """Images per second of one epoch of the real loop, its records and progress on disk included."""
         began = time.perf_counter()
-        train_one_epoch(self.writer, self.config, self.state, self.images, self.labels)
+        train_one_epoch(self.writer, self.config, self.state, self.images, self.labels, None)
         return len(self.labels) / (time.perf_counter() - began)
 
 

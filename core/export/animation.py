@@ -63,7 +63,7 @@ def export_animation(
 
 
 def _frames(
-    run: Run, epochs: Sequence[int], layer: str, pinned: Pinned, position: int, progress: OnProgress
+    run: Run, epochs: Sequence[float], layer: str, pinned: Pinned, position: int, progress: OnProgress
 ) -> Iterator[Image.Image]:
     reader = MetricsReader(run.path)
     reader.poll()

@@ -84,7 +84,7 @@ def _write_steps(run: Run, reader: MetricsReader, folder: Path, progress: OnProg
 
 def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: OnProgress) -> None:
     started, epochs = _started(run), reader.epochs()
-    seconds = {0: 0.0} | {record["epoch"]: record["seconds"] for record in epochs}
+    steps, seconds = ([0, *(record[name] for record in epochs)] for name in ("step", "seconds"))
     with _writer(run, folder) as writer:
         for record in epochs:
             at = record["step"], started + record["seconds"]
@@ -97,7 +97,7 @@ def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: OnPro
         for done, epoch in enumerate(kept):
             progress(done, len(kept), f"Filters of epoch {epoch}")
             snapshot = read_snapshot(run, epoch)
-            at = snapshot.step, started + seconds.get(epoch, 0.0)
+            at = snapshot.step, started + float(np.interp(snapshot.step, steps, seconds))
             picture = np.asarray(enlarged(filter_sheet(snapshot.filters, image_size), _FILTERS_SIDE))
             writer.add_image("filters/conv1", picture, *at, dataformats="HWC")
     progress(1, 1, "Done")

@@ -25,7 +25,7 @@ def channel_film(moments: Sequence[FeatureMaps], channel: int) -> Image.Image:
     return Image.fromarray(np.concatenate(list(frames), axis=1)[:, :-_GAP])
 
 
-def evenly(epochs: Sequence[int], count: int) -> tuple[int, ...]:
+def evenly(epochs: Sequence[float], count: int) -> tuple[float, ...]:
     """At most `count` of `epochs`, the first and the last among them, as far apart as can be."""
     if len(epochs) <= count:
         return tuple(epochs)

@@ -153,7 +153,7 @@ def _write_snapshots(run: Run, packed: Run) -> None:
         write_snapshot(packed, alone, maps, compress=True)
 
 
-def _some(epochs: tuple[int, ...]) -> list[int]:
+def _some(epochs: tuple[float, ...]) -> list[float]:
     """All where they are few, else the first and others at ever wider distances, since a network learns ever slower."""
     if len(epochs) <= _MOST_SNAPSHOTS:
         return list(epochs)

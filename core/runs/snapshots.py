@@ -4,10 +4,14 @@ snapshots/pinned.npz        the pinned images, and the true classes of the valid
 snapshots/epoch-0007.npz    after epoch 7 (0: before the first step): conv1's filters, what the network says
                             of the pinned and of the validation images, and all feature maps of the pinned
                             images after the ReLU, a byte a value, with a scale per image and channel
+snapshots/epoch-0000.25.npz the same after a quarter of the first epoch, in which most changes; without validation
+
+An epoch is a number, whole after epochs, a fraction within the first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -23,9 +27,11 @@ from core.runs.run import Run
 
 MAX_PINNED = 8
 _FIRST, _MOST = 10, 40  # epochs of which all are kept, and about how many are in all
+_EARLY = (0.0625, 0.125, 0.25, 0.5)  # of the first epoch
+_FEWEST_STEPS = 16  # of an epoch that such parts are taken of
 _FEWEST = 4  # pinned images that say something of a channel
 PHOTO = -1  # among numbers of test images: the photograph that comes with the project
-_FILE = re.compile(r"epoch-(\d{4,})\.npz")
+_FILE = re.compile(r"epoch-(\d{4,}(?:\.\d+)?)\.npz")
 Arrays = dict[str, np.ndarray]
 
 
@@ -53,13 +59,14 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The network after `epoch` epochs and `step` steps.
+    """The network after `epoch` epochs, or a fraction of the first, and `step` steps.
 
     filters: float32, 96 x 3 x 11 x 11, of conv1. pinned_probabilities: float32, P x classes.
-    probabilities: float32, N x classes, of the validation images in order; None before the first step.
+    probabilities: float32, N x classes, of the validation images in order; None before the end of
+    the first epoch.
     """
 
-    epoch: int
+    epoch: float
     step: int
     filters: np.ndarray
     pinned_probabilities: np.ndarray
@@ -70,6 +77,13 @@ def is_kept(epoch: int, num_epochs: int) -> bool:
     """Whether a snapshot is kept of `epoch`: of the first ten and the last, and of as many between as make 26 to 41."""
     every = math.ceil(max(num_epochs - _FIRST, 1) / (_MOST - _FIRST))
     return epoch <= _FIRST or epoch == num_epochs or epoch % every == 0
+
+
+def part_of_first_epoch(step: int, steps_per_epoch: int) -> float | None:
+    """The part of the first epoch of which a snapshot is kept after `step`; None where none is due."""
+    if steps_per_epoch < _FEWEST_STEPS:
+        return None
+    return {round(part * steps_per_epoch): part for part in _EARLY}.get(step)
 
 
 def write_pinned(run: Run, pinned: Pinned) -> None:
@@ -94,18 +108,29 @@ def write_snapshot(
     save_arrays(snapshot_file(run, snapshot.epoch), arrays, compress=compress)
 
 
-def snapshot_epochs(run: Run) -> tuple[int, ...]:
+def snapshot_epochs(run: Run) -> tuple[float, ...]:
     """The epochs that have a snapshot, ascending; none for a run that keeps none."""
     folder = run.path / "snapshots"
     names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-    return tuple(sorted(int(found[1]) for found in map(_FILE.fullmatch, names) if found))
+    return tuple(sorted(to_epoch(found[1]) for found in map(_FILE.fullmatch, names) if found))
 
 
-def forget_snapshots_after(run: Run, epoch: int) -> None:
-    """Remove those of later epochs: a resumed attempt repeats these, and another one's must not pass for its own."""
-    for later in snapshot_epochs(run):
-        if later > epoch:
-            remove(snapshot_file(run, later))
+def validated_epochs(run: Run) -> tuple[int, ...]:
+    """Those of them after which the network was validated: whole ones, without the untrained network's 0."""
+    return tuple(epoch for epoch in snapshot_epochs(run) if isinstance(epoch, int) and epoch > 0)
+
+
+def to_epoch(text: str) -> float:
+    """An epoch as it is written, 7 or 0.25; an int where it is whole. Raises ValueError."""
+    return float(text) if "." in text else int(text)
+
+
+def forget_snapshots_after(run: Run, step: int) -> None:
+    """Remove those of later steps: a resumed attempt repeats these, and another one's must not pass for its own."""
+    for epoch in snapshot_epochs(run):
+        with contextlib.suppress(RunError):  # a damaged one says so itself
+            if read_snapshot(run, epoch).step > step:
+                remove(snapshot_file(run, epoch))
 
 
 def read_pinned(run: Run) -> Pinned:
@@ -113,7 +138,7 @@ def read_pinned(run: Run) -> Pinned:
     return Pinned(**_read(run.path / "snapshots" / "pinned.npz", run, *Pinned.__dataclass_fields__))
 
 
-def read_snapshot(run: Run, epoch: int) -> Snapshot:
+def read_snapshot(run: Run, epoch: float) -> Snapshot:
     """One epoch's snapshot without its maps. Raises RunError where it is missing or damaged."""
     found = _read(snapshot_file(run, epoch), run, "step", "filters", "pinned_probabilities", optional=["probabilities"])
     return Snapshot(
@@ -125,7 +150,7 @@ def read_snapshot(run: Run, epoch: int) -> Snapshot:
     )
 
 
-def read_snapshot_maps(run: Run, epoch: int, layer: str, pinned: int) -> np.ndarray:
+def read_snapshot_maps(run: Run, epoch: float, layer: str, pinned: int) -> np.ndarray:
     """A pinned image's feature maps after the ReLU: float32, C x H x W, within 1/510 of each channel's greatest value.
 
     Raises RunError where the snapshot is missing or damaged, or holds no such image or layer.
@@ -135,14 +160,14 @@ def read_snapshot_maps(run: Run, epoch: int, layer: str, pinned: int) -> np.ndar
     return maps
 
 
-def read_snapshot_bytes(run: Run, epoch: int, layer: str, pinned: int) -> tuple[np.ndarray, np.ndarray]:
+def read_snapshot_bytes(run: Run, epoch: float, layer: str, pinned: int) -> tuple[np.ndarray, np.ndarray]:
     """The same as they are kept: uint8, C x H x W, and what 255 stands for, float32, C."""
     names = f"{layer}.maps.{pinned}", f"{layer}.tops.{pinned}"
     found = _read(snapshot_file(run, epoch), run, *names)
     return found[names[0]], found[names[1]]
 
 
-def silent_shares(run: Run, epoch: int) -> dict[str, float]:
+def silent_shares(run: Run, epoch: float) -> dict[str, float]:
     """Of each conv layer the share of its channels, 0..1, that are 0 everywhere on all pinned images.
 
     Empty where these are fewer than four: that a channel has no word on one image means little. Raises RunError where
@@ -158,9 +183,10 @@ def silent_shares(run: Run, epoch: int) -> dict[str, float]:
     }
 
 
-def snapshot_file(run: Run, epoch: int) -> Path:
+def snapshot_file(run: Run, epoch: float) -> Path:
     """Where the snapshot of `epoch` is kept, if there is one."""
-    return run.path / "snapshots" / f"epoch-{epoch:04}.npz"
+    whole, point, part = str(epoch).partition(".")
+    return run.path / "snapshots" / f"epoch-{whole:0>4}{point}{part}.npz"
 
 
 def _read(path: Path, run: Run, *names: str, optional: Sequence[str] = ()) -> Arrays:

@@ -16,7 +16,7 @@ from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
 from core.runs.checkpoints import Which, available, load_model
 from core.runs.run import RunState
-from core.runs.snapshots import forget_snapshots_after, is_kept
+from core.runs.snapshots import forget_snapshots_after, is_kept, part_of_first_epoch
 from core.runs.writer import RunWriter
 from core.training.device import describe, memory_in_use, pick_device, prepare_worker
 from core.training.live_rate import LiveRate
@@ -58,14 +58,14 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     is_new = state.peers.broadcast(not available(writer.run))
     if is_new:
         save(writer, state)
-        take_snapshot(writer, state, pinned)
+        take_snapshot(writer, state, pinned, 0)
     elif state.peers.is_first:
-        forget_snapshots_after(writer.run, state.epoch)
+        forget_snapshots_after(writer.run, state.step)
     images = data.train.images.to(device), data.train.labels.to(device)
     try:
         while state.epoch < config.num_epochs or state.epoch_to_finish:
             if not state.epoch_to_finish:
-                train_one_epoch(writer, config, state, *images)
+                train_one_epoch(writer, config, state, *images, pinned)
             _finish_epoch(writer, config, state, data.val, pinned)
         _test(writer, state, data.test)
     except StopRequested:
@@ -75,7 +75,12 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
 
 
 def train_one_epoch(
-    writer: RunWriter, config: TrainConfig, state: TrainingState, images: torch.Tensor, labels: torch.Tensor
+    writer: RunWriter,
+    config: TrainConfig,
+    state: TrainingState,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    pinned: ImageSet | None,
 ) -> None:
     """The rest of the current epoch. Raises StopRequested where a stop was requested before its end.
 
@@ -100,6 +105,8 @@ def train_one_epoch(
         if state.average:
             state.average.update(state.step)
         pending.append((state.step, rate, result))
+        if part := part_of_first_epoch(state.step, state.steps_per_epoch):
+            take_snapshot(writer, state, pinned, part)
         at_end = start + config.batch_size >= len(order)
         if at_end or state.device.type == "cpu" or time.perf_counter() - flushed > _LOG_SECONDS:
             _log_steps(writer, config, state, pending, flushed)
@@ -179,7 +186,7 @@ def _finish_epoch(
         **{f"val_{name}": value for name, value in result.record().items()},
     )
     if is_kept(state.epoch, config.num_epochs):
-        take_snapshot(writer, state, pinned, result)
+        take_snapshot(writer, state, pinned, state.epoch, result)
     is_due = state.epoch % config.checkpoint_epochs == 0 or state.epoch == config.num_epochs
     if not state.peers.broadcast(is_due or time.perf_counter() - state.saved > config.checkpoint_seconds):
         return

@@ -78,18 +78,23 @@ def first_of_each_class(images: ImageSet) -> tuple[int, ...]:
 
 
 def take_snapshot(
-    writer: RunWriter, state: TrainingState, pinned: ImageSet | None, result: Evaluation | None = None
+    writer: RunWriter,
+    state: TrainingState,
+    pinned: ImageSet | None,
+    epoch: float,
+    result: Evaluation | None = None,
 ) -> None:
-    """Write what the network that is judged looks like now. result: of its validation, None before the first step.
+    """Write what the network that is judged looks like now, after `epoch` epochs or a fraction of the first.
 
-    Where it can't be written the training goes on without: what it needs itself is in the checkpoints.
+    result: of its validation; None where there was none. Where the snapshot can't be written the training goes on
+    without: what it needs itself is in the checkpoints.
     """
     if pinned is None or not state.peers.is_first:
         return
     model = state.judged
     maps, probabilities = _maps(model, pinned, state.device)
     snapshot = Snapshot(
-        epoch=state.epoch,
+        epoch=epoch,
         step=state.step,
         filters=model.conv1.weight.detach().float().cpu().contiguous().numpy(),
         pinned_probabilities=probabilities,
@@ -98,7 +103,7 @@ def take_snapshot(
     try:
         write_snapshot(writer.run, snapshot, maps)
     except OSError as error:
-        writer.log("event", event="no snapshot", epoch=state.epoch, reason=str(error.strerror))
+        writer.log("event", event="no snapshot", epoch=epoch, reason=str(error.strerror))
 
 
 @torch.inference_mode()

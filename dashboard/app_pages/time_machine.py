@@ -58,7 +58,7 @@ def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: st
 st.title("Time machine")
 st.markdown("The network as it was after its epochs: one slider moves filters, feature maps, answers and mistakes.")
 run = run_picker(
-    lambda run: bool(snapshot_epochs(run)), "No run has snapshots yet; a new run takes them after its epochs."
+    lambda run: bool(snapshot_epochs(run)), "No run has snapshots yet; a new run takes them from its start on."
 )
 if run is None:
     st.stop()

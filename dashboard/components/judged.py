@@ -13,7 +13,7 @@ from core.history import History
 from core.outcomes import OUTCOMES_FILE, Outcomes
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
-from core.runs.snapshots import snapshot_epochs
+from core.runs.snapshots import snapshot_epochs, validated_epochs
 from dashboard import cache, links, state, surveys
 from dashboard.components.missing_images import missing_images
 from dashboard.components.status import STAY
@@ -87,7 +87,7 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
             st.info(words, icon=":material/quiz:")
             with st.container(horizontal=True):
                 asked = st.button("Judge the test images", icon=":material/play_arrow:", type="primary", key="judge")
-                if _judged_epochs(checkpoint.run):
+                if validated_epochs(checkpoint.run):
                     st.button("See the validation images", icon=":material/history:", key="known", on_click=_see_known)
             if not asked:
                 return
@@ -103,11 +103,6 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
 
     surveys.judge_test_images(checkpoint, tell)
     place.empty()
-
-
-def _judged_epochs(run: Run) -> list[int]:
-    """The epochs that said something of the validation images: the untrained network, epoch 0, never does."""
-    return [epoch for epoch in snapshot_epochs(run) if epoch > 0]
 
 
 def _see_known() -> None:
@@ -145,7 +140,7 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
 
 
 def _why_unknown(run: Run) -> str:
-    if snapshot_epochs(run) and not _judged_epochs(run):
+    if snapshot_epochs(run) and not validated_epochs(run):
         return (
             "The first epoch of this run isn't finished: what it says of the validation images appears after it. Until "
             "then, look at the test images."

@@ -36,7 +36,7 @@ def photo_panel(snapshot: Snapshot, pinned: Pinned, image: int, names: tuple[str
     right.html(probability_rows(said, names, truth))
 
 
-def maps_panel(run: Run, epoch: int, layer: str, image: int, scale: ColorScale, channel: int) -> None:
+def maps_panel(run: Run, epoch: float, layer: str, image: int, scale: ColorScale, channel: int) -> None:
     """All channels of the layer on the pinned image at this moment; a click shows one over time."""
     sheet = snapshots.sheet(run, epoch, layer, image, *scale)
     st.caption(f"All {len(sheet.channels)} channels of {layer} after the ReLU. Click one to see it over time.")
@@ -59,7 +59,7 @@ def filters_panel(snapshot: Snapshot, image_size: int) -> None:
 def confusion_panel(snapshot: Snapshot, pinned: Pinned, names: tuple[str, ...]) -> None:
     """What the network took the validation images for at this moment."""
     if snapshot.probabilities is None:
-        st.caption("Before its first step a network is not validated: the confusion matrix begins with epoch 1.")
+        st.caption("The network is validated at the end of each epoch: the confusion matrix begins with epoch 1.")
         return
     predicted = snapshot.probabilities.argmax(1)
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
@@ -68,7 +68,7 @@ def confusion_panel(snapshot: Snapshot, pinned: Pinned, names: tuple[str, ...]) 
     st.html(confusion_html(counts, names))
 
 
-def film_panel(run: Run, epochs: tuple[int, ...], layer: str, image: int, channel: int) -> None:
+def film_panel(run: Run, epochs: tuple[float, ...], layer: str, image: int, channel: int) -> None:
     """The chosen channel over the epochs, side by side on one scale."""
     moments = evenly(epochs, _FILM_MOMENTS)
     film = channel_film([snapshots.maps(run, epoch, layer, image) for epoch in moments], channel)

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.runs.snapshots import to_epoch
 from dashboard import links, state
 
-_NUMBER = re.compile(r"\d{1,6}")
+_NUMBER = re.compile(r"\d{1,6}(\.\d{1,6})?")
 
 
-def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> int:
+def time_slider(epochs: Sequence[float], *, is_live: bool, is_ticking: bool) -> float:
     """The epoch to show. While it plays, each call goes one further; the end stops it.
 
     is_ticking: whether the page calls this again and again. Only the page can start and stop that, so it is redrawn.
@@ -36,12 +37,12 @@ def time_slider(epochs: Sequence[int], *, is_live: bool, is_ticking: bool) -> in
     return now
 
 
-def _next_frame(epochs: Sequence[int], *, is_live: bool) -> int:
+def _next_frame(epochs: Sequence[float], *, is_live: bool) -> float:
     """The epoch to show: it moves on from one that the browser has shown, so that a slow one misses none."""
     chosen = _chosen()
-    _, newest_move = st.session_state.get(state.MOVED, (None, None))
-    if newest_move in epochs and newest_move != chosen:
-        return int(newest_move)
+    _, moved_to = st.session_state.get(state.MOVED, (None, None))
+    if moved_to in epochs and moved_to != chosen:
+        return epochs[epochs.index(moved_to)]
     shown = epochs[-1] if chosen is None else min(epochs, key=lambda epoch: abs(epoch - chosen))
     now = shown
     if is_playing():
@@ -56,7 +57,7 @@ def _next_frame(epochs: Sequence[int], *, is_live: bool) -> int:
     return now
 
 
-def _play_button(epochs: Sequence[int], now: int) -> None:
+def _play_button(epochs: Sequence[float], now: float) -> None:
     if is_playing():
         st.button("Pause", icon=":material/pause:", key="pause", on_click=_stop)
     else:
@@ -66,7 +67,7 @@ def _play_button(epochs: Sequence[int], now: int) -> None:
         )  # fmt: skip
 
 
-def _start(epochs: Sequence[int], now: int) -> None:
+def _start(epochs: Sequence[float], now: float) -> None:
     """From here on, or from the beginning where this is the end."""
     st.session_state[state.PLAYING] = now if now < epochs[-1] else -1
     st.session_state[state.FOLLOW] = False
@@ -90,7 +91,7 @@ def is_playing() -> bool:
     return state.PLAYING in st.session_state
 
 
-def _chosen() -> int | None:
+def _chosen() -> float | None:
     """The epoch that the session, else the address, gives as a number."""
     value = str(st.session_state.get(state.EPOCH, st.query_params.get(state.EPOCH)))
-    return int(value) if _NUMBER.fullmatch(value) else None
+    return to_epoch(value) if _NUMBER.fullmatch(value) else None

@@ -65,7 +65,7 @@ def test_the_untrained_network_has_no_confusion_matrix_yet(machine, said):
     at = machine(epoch="0")
     assert not at.exception
     assert at.select_slider(key="epoch").value == 0
-    assert "Before its first step a network is not validated" in said(at)
+    assert "The network is validated at the end of each epoch" in said(at)
     assert "Rows: true class" not in html(at)
 
 

@@ -15,7 +15,7 @@ def epoch(page: Page):
 def test_one_slider_moves_all_panels_and_a_link_brings_them_back(serve, window, trained_run):
     server = serve(trained_run.path.parent)
     page = window().open(f"{server.url}/time_machine?epoch=0&layer=conv3")
-    expect(page.get_by_text("Before its first step a network is not validated")).to_be_visible()
+    expect(page.get_by_text("The network is validated at the end of each epoch")).to_be_visible()
     expect(page.locator(".st-key-time_mosaic canvas")).to_have_attribute("aria-label", re.compile("after epoch 0"))
     expect(page).to_have_url(re.compile("epoch=0"))
     epoch(page).focus()

@@ -17,11 +17,13 @@ from core.runs.snapshots import (
     Snapshot,
     forget_snapshots_after,
     is_kept,
+    part_of_first_epoch,
     read_pinned,
     read_snapshot,
     read_snapshot_maps,
     snapshot_epochs,
     snapshot_file,
+    validated_epochs,
     write_pinned,
     write_snapshot,
 )
@@ -32,10 +34,10 @@ def run(runs_dir: Path) -> Run:
     return create_run(runs_dir, make_config(), {}, "a")
 
 
-def a_snapshot(epoch: int, *, judged: bool = True) -> Snapshot:
-    filters = np.random.default_rng(epoch).normal(size=(96, 3, 11, 11)).astype(np.float32)
+def a_snapshot(epoch: float, *, judged: bool = True) -> Snapshot:
+    filters = np.random.default_rng(round(epoch)).normal(size=(96, 3, 11, 11)).astype(np.float32)
     said = np.full((2, 10), 0.1, dtype=np.float32)
-    return Snapshot(epoch, epoch * 7, filters, said, np.full((5, 10), 0.1, dtype=np.float32) if judged else None)
+    return Snapshot(epoch, round(epoch * 8), filters, said, np.full((5, 10), 0.1, dtype=np.float32) if judged else None)
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -47,7 +49,7 @@ def test_what_was_written_is_read(run: Run, compress: bool) -> None:
     write_snapshot(run, a_snapshot(0, judged=False), {}, compress=compress)
     assert snapshot_epochs(run) == (0, 3)
     found = read_snapshot(run, 3)
-    assert (found.epoch, found.step) == (3, 21)
+    assert (found.epoch, found.step) == (3, 24)
     np.testing.assert_allclose(found.filters, written.filters, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.probabilities, written.probabilities, rtol=1e-3)
     assert read_snapshot(run, 0).probabilities is None
@@ -118,9 +120,26 @@ def test_of_a_long_training_about_forty_are_kept(num_epochs: int, kept: list[int
 
 
 def test_those_of_later_epochs_can_be_forgotten(run: Run) -> None:
-    for epoch in (0, 1, 2, 5):
-        snapshot_file(run, epoch).parent.mkdir(exist_ok=True)
-        snapshot_file(run, epoch).write_bytes(b"")
-    forget_snapshots_after(run, 1)
-    assert snapshot_epochs(run) == (0, 1)
-    forget_snapshots_after(run, 1)
+    for epoch in (0, 0.25, 0.5, 1, 2, 5):
+        write_snapshot(run, a_snapshot(epoch), {})
+    for step, left in ((9, (0, 0.25, 0.5, 1)), (8, (0, 0.25, 0.5, 1)), (3, (0, 0.25)), (2, (0, 0.25)), (0, (0,))):
+        forget_snapshots_after(run, step)
+        assert snapshot_epochs(run) == left
+
+
+def test_parts_of_the_first_epoch_come_between_whole_ones(run: Run) -> None:
+    for epoch in (0, 0.0625, 0.5, 1, 12):
+        write_snapshot(run, a_snapshot(epoch, judged=epoch >= 1), {})
+    assert [str(epoch) for epoch in snapshot_epochs(run)] == ["0", "0.0625", "0.5", "1", "12"]
+    assert snapshot_file(run, 0.0625).name == "epoch-0000.0625.npz"
+    assert read_snapshot(run, 0.5).step == 4
+    assert validated_epochs(run) == (1, 12)
+
+
+@pytest.mark.parametrize(
+    ("steps_per_epoch", "parts"),
+    [(15, {}), (16, {1: 0.0625, 2: 0.125, 4: 0.25, 8: 0.5}), (375, {23: 0.0625, 47: 0.125, 94: 0.25, 188: 0.5})],
+)
+def test_an_epoch_of_enough_steps_is_looked_at_on_the_way(steps_per_epoch: int, parts: dict[int, float]) -> None:
+    found = {step: part_of_first_epoch(step, steps_per_epoch) for step in range(3 * steps_per_epoch)}
+    assert {step: part for step, part in found.items() if part is not None} == parts

@@ -19,7 +19,14 @@ from core.prediction import predict
 from core.runs.checkpoints import find_checkpoint, load_model, load_training_state
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
-from core.runs.snapshots import read_pinned, read_snapshot, read_snapshot_maps, snapshot_epochs, write_pinned
+from core.runs.snapshots import (
+    read_pinned,
+    read_snapshot,
+    read_snapshot_maps,
+    snapshot_epochs,
+    snapshot_file,
+    write_pinned,
+)
 from core.training import jobs
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -141,6 +148,27 @@ def test_a_resumed_run_goes_on_where_it_was(runs_dir: Path, data_dir: Path, tiny
     assert jobs.wait(60)
     assert run.state is RunState.FAILED
     assert "validation or test images have changed" in run.end["reason"]
+
+
+def test_the_first_epoch_leaves_some_on_the_way_each_once_though_it_is_interrupted(
+    runs_dir: Path, data_dir: Path, tiny_config, wait_until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.runs.snapshots._FEWEST_STEPS", 12)
+    run = jobs.start(tiny_config(batch_size=1, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    wait_until(lambda: 0.25 in snapshot_epochs(run))
+    run.request_stop()
+    assert jobs.wait(60)
+    written = snapshot_file(run, 0.25).stat().st_mtime_ns
+    if run.state is RunState.STOPPED:
+        jobs.resume(run, data_dir=data_dir)
+        assert jobs.wait(120)
+    steps = run.progress.num_steps
+    found = {epoch: read_snapshot(run, epoch).step for epoch in snapshot_epochs(run)}
+    assert found == {part: round(part * steps) for part in (0, 0.0625, 0.125, 0.25, 0.5, 1)}
+    assert snapshot_file(run, 0.25).stat().st_mtime_ns == written
+    assert read_snapshot(run, 0.5).probabilities is None
+    moved = [np.abs(read_snapshot(run, e).filters - read_snapshot(run, 0).filters).max() for e in (0.0625, 0.5, 1)]
+    assert 0 < moved[0] < moved[1] < moved[2]
 
 
 def test_a_disk_that_takes_no_snapshot_does_not_end_the_training(
