@@ -84,6 +84,20 @@ def _val_images(settings: str, trained_on: str, _config: TrainConfig) -> tuple[I
     return images, images.fingerprint()
 
 
+def training_images(config: TrainConfig, count: int) -> ImageSet:
+    """Those that `config` would train on. Nothing is downloaded: raises DataMissingError, or DataError.
+
+    count: how many there are, for a folder may have changed since.
+    """
+    names = ("data_source", "data_dir", "seed", "val_fraction", "train_limit")
+    return _training_images(tuple(str(getattr(config, name)) for name in names), count, config)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the training images")  # of CIFAR-10 150 MB
+def _training_images(place: tuple[str, ...], count: int, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
+    return load_data(_config, data_dir=data_dir(), download=False).train
+
+
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")
 def _model(fingerprint: str, _checkpoint: Checkpoint) -> AlexNet:  # noqa: ARG001 - the cache's key
     return open_model(_checkpoint)

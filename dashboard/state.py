@@ -27,6 +27,7 @@ MOVED = "moved"  # from where to where the page last moved the slider itself
 FOLLOW = "follow"
 FOLLOW_WEIGHTS = "follow_weights"
 TIME_MOSAIC = "time_mosaic"
+TRAINING_IMAGES, BATCH_STEP, BATCH_CHANGED = "training_images", "batch_step", "batch_changed"
 IMAGE_SOURCE = "from"
 IMAGE_CLASS = "class"
 IMAGE_INDEX = "image"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -80,6 +81,21 @@ def image_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / part / name).mkdir(parents=True)
             for index in images.indices_of(name)[:count]:
                 Image.fromarray(images.image(int(index))).save(root / part / name / f"{index}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def real_tree(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """Some CIFAR-10 images as a user's folder, 600 to train and 100 to test; None where CIFAR10_FOLDER names none."""
+    source = os.environ.get("CIFAR10_FOLDER")
+    if not source:
+        return None
+    root = tmp_path_factory.mktemp("real")
+    for part, count in (("train", 60), ("test", 10)):
+        for folder in (path for path in (Path(source) / part).iterdir() if path.is_dir()):
+            (root / part / folder.name).mkdir(parents=True)
+            for image in sorted(folder.iterdir())[:count]:
+                shutil.copy(image, root / part / folder.name)
     return root
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from core.config import TrainConfig
+from core.data.batches import epoch_order
 from core.data.images import ImageSet
 from core.errors import StopRequested
 from core.evaluation import Evaluation, evaluate
@@ -24,7 +25,7 @@ from core.training.loading import load
 from core.training.optimizer import learning_rate
 from core.training.progressive import step_cost
 from core.training.snapshots import pin, take_snapshot
-from core.training.state import TimedSteps, TrainingState, begin, derived_seed, diverged, require_finite, save
+from core.training.state import TimedSteps, TrainingState, begin, diverged, require_finite, save
 from core.training.step import training_step
 
 #: step number (1-based), learning rate, and on the device: sum of losses, correct images, images
@@ -87,8 +88,7 @@ def train_one_epoch(
     The order of the images depends on the seed and the epoch, what chance does in a step (augmentation, dropout) on
     the seed and the step: so a resumed run goes on exactly as an uninterrupted one, and no generator needs saving.
     """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(derived_seed(config.seed, state.epoch)))
-    order = order.to(labels.device)
+    order = epoch_order(config.seed, state.epoch, len(labels)).to(labels.device)
     state.model.train()
     pending: list[PendingStep] = []
     flushed = time.perf_counter()

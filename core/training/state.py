@@ -228,11 +228,3 @@ def _live_weights(state: TrainingState) -> dict[str, torch.Tensor]:
     if state.average is None:
         return {}
     return {_LIVE + name: value.detach().cpu().contiguous() for name, value in state.model.named_parameters()}
-
-
-def derived_seed(seed: int, number: int) -> int:
-    """A seed from the run's and the number of an epoch or a step; neighbours' are far apart and share no stream.
-
-    An epoch and the step of its number have the same: it draws an order for the one and augments for the other.
-    """
-    return (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63

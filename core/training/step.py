@@ -8,13 +8,11 @@ import torch
 from torch.nn import functional
 
 from core.config import TrainConfig
-from core.data.augment import augment, cutmix
+from core.data.batches import changed, derived_seed, mixing_at
 from core.model.alexnet import normalize
 from core.training.optimizer import set_learning_rate
 from core.training.progressive import input_size
-from core.training.state import TrainingState, derived_seed
-
-_LAST_UNMIXED = 0.1  # share of all steps at the end that see whole images only, as the evaluation does
+from core.training.state import TrainingState
 
 
 def training_step(
@@ -29,7 +27,7 @@ def training_step(
     state.generator.manual_seed(derived_seed(config.seed, state.step * peers.count + peers.rank))
     set_learning_rate(state.optimizer, rate)
     size = input_size(config, state.step, state.num_steps)
-    mixing = config.cutmix if state.step < (1 - _LAST_UNMIXED) * state.num_steps else 0.0
+    mixing = mixing_at(config, state.step, state.num_steps)
     compute = partial(_compute, config, state, size, mixing)
     if state.graphs is None or len(labels) != config.batch_size:
         return compute(images, labels)
@@ -41,13 +39,7 @@ def _compute(
     config: TrainConfig, state: TrainingState, size: int, mixing: float, images: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
     """The step itself: only work on the device, the same whenever size, mixing and the number of images are."""
-    generator = state.generator
-    images = augment(
-        images, flip=config.flip, crop_padding=config.crop_padding, cutout=config.cutout, generator=generator
-    )
-    targets = labels
-    if mixing:
-        images, targets = cutmix(images, functional.one_hot(labels, state.model.num_classes), mixing, generator)
+    images, targets = changed(config, images, labels, state.model.num_classes, mixing, state.generator)
     pixels = normalize(images, state.model.input_spec, None)
     with torch.autocast(state.device.type, state.precision, enabled=state.precision != torch.float32):
         logits = state.network(pixels, size)

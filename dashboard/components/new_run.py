@@ -19,6 +19,7 @@ from core.training.snapshots import check_pinned
 from core.wording import duration
 from dashboard import costs, pins, state
 from dashboard.components.status import error_box
+from dashboard.components.training_images import training_images
 from dashboard.markdown import plain
 
 _SOURCES = {"shapes": "Synthetic shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
@@ -54,6 +55,7 @@ def _checked_config() -> TrainConfig | None:
             counts = costs.counts(config)
             check_pinned(config, counts["test"])
             _cost(config, counts)
+            training_images(config, counts["train"])
     except CoreError as error:
         error_box(error)
         return None

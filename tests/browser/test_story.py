@@ -1,9 +1,7 @@
 """The main story as a user lives it: train, watch, stop, classify, look inside; and what a crash leaves behind."""
 
 import io
-import os
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -52,23 +50,21 @@ def wait_for_growth(page: Page, script: str, more_than: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def jpeg() -> bytes:
+def jpeg(real_tree) -> bytes:
     """A picture to upload: a real one where there are some, else a drawn one."""
-    real = os.environ.get("CIFAR10_FOLDER")
-    if real:
-        return next((Path(real) / "test" / "ship").iterdir()).read_bytes()
+    if real_tree:
+        return next((real_tree / "test" / "ship").iterdir()).read_bytes()
     images, _ = make_shapes(1, 1, seed=1)
     buffer = io.BytesIO()
     Image.fromarray(images.image(0)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def test_train_watch_stop_classify_and_look_inside(serve, window, runs_dir, jpeg):
+def test_train_watch_stop_classify_and_look_inside(serve, window, runs_dir, jpeg, real_tree):
     page = window().open(serve(runs_dir).url)
-    real = os.environ.get("CIFAR10_FOLDER")
-    if real:
+    if real_tree:
         page.get_by_text("My own folder", exact=True).click()
-        page.locator(".st-key-folder input").fill(real)
+        page.locator(".st-key-folder input").fill(str(real_tree))
         page.locator(".st-key-folder input").press("Enter")
         expect(page.locator(".st-key-start").get_by_role("button")).to_be_enabled()
     fill_in(page, train_limit=400, val_limit=20, num_epochs=50)

@@ -21,10 +21,17 @@ from tests.conftest import Wait
 ROOT = Path(__file__).resolve().parents[3]
 #: without chance, so that nothing but the sharing out differs; the last batch has one image: a process goes without
 SETTINGS = [
-    "--preset", "smoke", "--train-limit", "31", "--val-limit", "15", "--batch-size", "10", "--num-epochs", "2",
-    "--dropout", "0", "--no-flip", "--crop-padding", "0", "--precision", "float32", "--device", "cpu",
-    "--optimizer", "sgd", "--clip-norm", "0", "--learning-rate", "3e-3", "--warmup", "0",
+    "--preset", "smoke", "--val-fraction", "0.34", "--batch-size", "11", "--num-epochs", "4",
+    "--checkpoint-epochs", "4", "--dropout", "0", "--no-flip", "--crop-padding", "0", "--precision", "float32",
+    "--device", "cpu", "--optimizer", "sgd", "--clip-norm", "0", "--learning-rate", "3e-3", "--warmup", "0",
 ]  # fmt: skip
+
+
+@pytest.fixture
+def settings(image_tree: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """12 images to train on, 6 to validate and 6 to test."""
+    monkeypatch.setenv("ALEXNET_DATA_DIR", str(data_dir))
+    return [*SETTINGS, "--data-source", "folder", "--data-dir", str(image_tree)]
 
 
 def launch(
@@ -44,11 +51,11 @@ def metrics(run: Run) -> MetricsReader:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(runs_dir: Path) -> None:
-    together = launch(runs_dir, *SETTINGS, "--run-id", "two")
+def test_two_processes_learn_what_one_does(runs_dir: Path, settings: list[str]) -> None:
+    together = launch(runs_dir, *settings, "--run-id", "two")
     output, _ = together.communicate(timeout=240)
     assert together.returncode == 0, output
-    assert main(["train", "--runs-dir", str(runs_dir), *SETTINGS, "--run-id", "one"]) == 0
+    assert main(["train", "--runs-dir", str(runs_dir), *settings, "--run-id", "one"]) == 0
     one, two = (load_run(runs_dir, name) for name in ("one", "two"))
     assert two.state is RunState.FINISHED
     assert two.environment["processes"] == 2
@@ -57,17 +64,16 @@ def test_two_processes_learn_what_one_does(runs_dir: Path) -> None:
     torch.testing.assert_close(*(torch.tensor(columns["loss"]) for columns in steps), rtol=1e-3, atol=1e-3)
     for alone, shared in zip(metrics(one).epochs(), metrics(two).epochs(), strict=True):
         assert shared["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-3)
-        assert sum(map(sum, shared["val_confusion"])) == 15
-    assert snapshot_epochs(two) == (0, 1, 2)
-    probabilities = [read_snapshot(run, 2).probabilities for run in (one, two)]
+        assert sum(map(sum, shared["val_confusion"])) == 6
+    assert snapshot_epochs(two) == (0, 1, 2, 3, 4)
+    probabilities = [read_snapshot(run, 4).probabilities for run in (one, two)]
     torch.testing.assert_close(*map(torch.from_numpy, probabilities), rtol=1e-2, atol=1e-2)
     assert list(two.path.rglob(".*.tmp")) == []
 
 
 @pytest.mark.slow
-def test_a_stop_saves_once_and_ends_both(runs_dir: Path, wait_until: Wait) -> None:
-    settings = [*SETTINGS, "--num-epochs", "1000", "--run-id", "stopped"]
-    together = launch(runs_dir, *settings)
+def test_a_stop_saves_once_and_ends_both(runs_dir: Path, settings: list[str], wait_until: Wait) -> None:
+    together = launch(runs_dir, *settings, "--num-epochs", "1000", "--run-id", "stopped")
     try:
         wait_until(lambda: any(len(metrics(run).steps()["step"]) for run in list_runs(runs_dir)))
         run = load_run(runs_dir, "stopped")
@@ -94,7 +100,9 @@ def test_a_stop_saves_once_and_ends_both(runs_dir: Path, wait_until: Wait) -> No
         ),
     ],
 )
-def test_the_run_tells_why_another_process_failed(runs_dir: Path, tmp_path: Path, error: str, reason: str) -> None:
+def test_the_run_tells_why_another_process_failed(
+    runs_dir: Path, settings: list[str], tmp_path: Path, error: str, reason: str
+) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         f"""
@@ -112,7 +120,7 @@ sys.exit(main(sys.argv[1:]))
 """,
         encoding="utf-8",
     )
-    together = launch(runs_dir, *SETTINGS, "--run-id", "broken", program=(str(program),), processes=3)
+    together = launch(runs_dir, *settings, "--run-id", "broken", program=(str(program),), processes=3)
     output, _ = together.communicate(timeout=240)
     assert together.returncode != 0
     run = load_run(runs_dir, "broken")

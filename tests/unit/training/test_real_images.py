@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,15 @@ from core.runs.run import RunState
 from core.training import jobs
 
 
-def copy_some(source: Path, target: Path, num_images: int) -> None:
-    """The first images of each class."""
-    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
-        (target / folder.name).mkdir(parents=True)
-        for image in sorted(folder.iterdir())[:num_images]:
-            shutil.copy(image, target / folder.name)
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # half a minute on two idle cores, over two where others work too
+@pytest.mark.timeout(600)  # under a minute on two idle cores, over two where others work too
 @pytest.mark.skipif("CIFAR10_FOLDER" not in os.environ, reason="CIFAR10_FOLDER names no folder of CIFAR-10 images")
-def test_accuracy_on_images_never_trained_on_is_well_above_chance(runs_dir: Path, tmp_path: Path) -> None:
-    for part, num_images in (("train", 60), ("test", 10)):
-        copy_some(Path(os.environ["CIFAR10_FOLDER"]) / part, tmp_path / "tree" / part, num_images)
+def test_accuracy_on_images_never_trained_on_is_well_above_chance(
+    runs_dir: Path, tmp_path: Path, real_tree: Path
+) -> None:
     config = make_config(
-        data_source="folder", data_dir=tmp_path / "tree", train_limit=None, val_limit=None, val_fraction=1 / 3,
-        num_epochs=4, batch_size=16, learning_rate=3e-4, dropout=0.2, progressive=True, checkpoint_epochs=4,
+        data_source="folder", data_dir=real_tree, train_limit=None, val_limit=None, val_fraction=1 / 3,
+        num_epochs=3, batch_size=16, learning_rate=3e-4, dropout=0.2, progressive=True, checkpoint_epochs=3,
     )  # fmt: skip
     run = jobs.start(config, runs_dir=runs_dir, data_dir=tmp_path / "data")
     assert jobs.wait(560)
@@ -39,6 +30,6 @@ def test_accuracy_on_images_never_trained_on_is_well_above_chance(runs_dir: Path
     reader = MetricsReader(run.path)
     reader.poll()
     epochs = reader.epochs()
-    # Measured: 0.325 and 0.285 with seeds 0 and 1; chance is 0.1, its deviation on 200 images 0.02.
+    # Measured: 0.32 with seed 0 and with seed 1; chance is 0.1, its deviation on 200 images 0.02.
     assert max(record["val_accuracy"] for record in epochs) > 0.19
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"] - 0.2
