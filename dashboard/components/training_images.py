@@ -12,8 +12,8 @@ from dashboard.components.status import error_box
 from dashboard.images import png_url
 from dashboard.markdown import plain
 
-_MOST = 24
-_SIDE = 96  # pixels on the screen
+_MOST = 18
+_SIDE = 80  # pixels on the screen: three side by side on a telephone
 _HELP = "Mirrored, shifted, cut out and mixed (CutMix) as the settings say. On a GPU chance draws other numbers."
 
 
@@ -44,14 +44,14 @@ def training_images(config: TrainConfig, count: int) -> None:
 
 
 def _pictures(batch: Batch, is_changed: bool) -> None:
-    stored, shown = batch.stored, min(len(batch.stored), _MOST)
-    pixels = (batch.changed if is_changed else stored.images)[:shown].permute(0, 2, 3, 1).numpy()
-    words = [_classes(batch, i) if is_changed else stored.label(i) for i in range(shown)]
-    st.caption(f"{shown} of the {len(stored)} images of this step.")
-    st.image(
-        [png_url(enlarged(Image.fromarray(picture), _SIDE)) for picture in pixels],
-        caption=[plain(word) for word in words], alt=words, width=_SIDE,
-    )  # fmt: skip
+    shown = min(len(batch.stored), _MOST)
+    pixels = (batch.changed if is_changed else batch.stored.images)[:shown].permute(0, 2, 3, 1).numpy()
+    st.caption(f"{shown} of the {len(batch.stored)} images of this step.")
+    with st.container(horizontal=True, gap="small"):
+        for i, picture in enumerate(pixels):
+            words = _classes(batch, i) if is_changed else batch.stored.label(i)
+            large = enlarged(Image.fromarray(picture), 2 * _SIDE)
+            st.image(png_url(large), caption=plain(words), alt=words, width=_SIDE)
 
 
 def _classes(batch: Batch, i: int) -> str:

@@ -29,9 +29,9 @@ def opened(open_page, runs_dir, image_tree):
 
 def pictures(at):
     """The pixels and captions of what is shown."""
-    (shown,) = at.image
-    found = [Image.open(io.BytesIO(base64.b64decode(image.url.split(",")[1]))) for image in shown.proto.imgs]
-    return [np.asarray(picture) for picture in found], [image.caption for image in shown.proto.imgs]
+    shown = [element.proto.imgs[0] for element in at.image]
+    found = [Image.open(io.BytesIO(base64.b64decode(image.url.split(",")[1]))) for image in shown]
+    return [np.asarray(picture) for picture in found], [image.caption for image in shown]
 
 
 def test_they_are_what_the_training_would_get(opened, image_tree, data_dir):
