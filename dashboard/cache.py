@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.config import TrainConfig
+from core.data.batches import Batch, batch_at
 from core.data.images import ImageSet
 from core.data.sources import load_data, load_test_images
 from core.data.uploads import decode_picture
@@ -84,18 +85,19 @@ def _val_images(settings: str, trained_on: str, _config: TrainConfig) -> tuple[I
     return images, images.fingerprint()
 
 
-def training_images(config: TrainConfig, count: int) -> ImageSet:
-    """Those that `config` would train on. Nothing is downloaded: raises DataMissingError, or DataError.
+def training_batch(config: TrainConfig, step: int, most: int) -> Batch:
+    """The first images of the batch that `config` would train on after `step` steps.
 
-    count: how many there are, for a folder may have changed since.
+    Nothing is downloaded: raises DataMissingError, or DataError.
     """
-    names = ("data_source", "data_dir", "seed", "val_fraction", "train_limit")
-    return _training_images(tuple(str(getattr(config, name)) for name in names), count, config)
+    return _training_batch(config.model_dump_json(), step, most, config)
 
 
-@st.cache_resource(max_entries=1, show_spinner="Loading the training images")  # of CIFAR-10 150 MB
-def _training_images(place: tuple[str, ...], count: int, _config: TrainConfig) -> ImageSet:  # noqa: ARG001 - the key
-    return load_data(_config, data_dir=data_dir(), download=False).train
+@st.cache_resource(
+    max_entries=16, ttl=60, show_spinner="Loading the training images; a large folder takes minutes the first time"
+)
+def _training_batch(settings: str, step: int, most: int, _config: TrainConfig) -> Batch:  # noqa: ARG001 - the key
+    return batch_at(_config, load_data(_config, data_dir=data_dir(), download=False).train, step, most)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")

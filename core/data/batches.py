@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -16,14 +18,17 @@ _LAST_UNMIXED = 0.1  # share of all steps at the end that see whole images only,
 
 @dataclass(frozen=True)
 class Batch:
-    """Images as they are stored and as a step gets them.
+    """The first N images of a step's batch, which has `size`: as they are stored, and as the network is given them.
 
-    stored: of the N images. changed: uint8, N x 3 x S x S. targets: float32, N x classes, each row adds up to 1.
+    stored, given: uint8, N x S x S x 3. labels: the class of each stored image. shares: what each given one stands
+    for, by class, the greatest share first; above 0, together 1.
     """
 
-    stored: ImageSet
-    changed: torch.Tensor
-    targets: torch.Tensor
+    size: int
+    stored: np.ndarray
+    given: np.ndarray
+    labels: tuple[str, ...]
+    shares: tuple[dict[str, float], ...]
 
 
 def derived_seed(seed: int, number: int) -> int:
@@ -32,6 +37,11 @@ def derived_seed(seed: int, number: int) -> int:
     An epoch and the step of its number have the same: it draws an order for the one and augments for the other.
     """
     return (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + 1) % 2**63
+
+
+def steps_in_epoch(num_images: int, batch_size: int) -> int:
+    """The last step of an epoch takes the images that are left."""
+    return math.ceil(num_images / batch_size)
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> torch.Tensor:
@@ -44,7 +54,7 @@ def mixing_at(config: TrainConfig, step: int, num_steps: int) -> float:
     return config.cutmix if step < (1 - _LAST_UNMIXED) * num_steps else 0.0
 
 
-def changed(
+def as_given(
     config: TrainConfig,
     images: torch.Tensor,
     labels: torch.Tensor,
@@ -64,18 +74,30 @@ def changed(
     return cutmix(images, functional.one_hot(labels, num_classes), mixing, generator)
 
 
-def batch_at(config: TrainConfig, images: ImageSet, step: int) -> Batch:
-    """The batch that follows `step` steps of a training on `images`, in one process on a CPU.
+def batch_at(config: TrainConfig, images: ImageSet, step: int, most: int) -> Batch:
+    """The batch that follows `step` steps of a training on `images`, in one process on a CPU; at most `most` images.
 
     A GPU draws other numbers for the changes; with several processes each draws its own.
     """
-    steps_per_epoch = -(-len(images) // config.batch_size)
+    steps_per_epoch = steps_in_epoch(len(images), config.batch_size)
     epoch, position = divmod(step, steps_per_epoch)
     order = epoch_order(config.seed, epoch, len(images))
     stored = images.select(order[position * config.batch_size : (position + 1) * config.batch_size])
     mixing = mixing_at(config, step, config.num_epochs * steps_per_epoch)
     generator = torch.Generator().manual_seed(derived_seed(config.seed, step))
-    pixels, targets = changed(config, stored.images, stored.labels, images.num_classes, mixing, generator)
+    given, targets = as_given(config, stored.images, stored.labels, images.num_classes, mixing, generator)
     if not mixing:
-        targets = functional.one_hot(targets, images.num_classes).float()
-    return Batch(stored, pixels, targets)
+        targets = functional.one_hot(targets, images.num_classes)
+    shown = range(min(len(stored), most))
+    return Batch(
+        size=len(stored),
+        stored=stored.images[: len(shown)].permute(0, 2, 3, 1).numpy(),
+        given=given[: len(shown)].permute(0, 2, 3, 1).numpy(),
+        labels=tuple(stored.label(i) for i in shown),
+        shares=tuple(_shares(targets[i], images.class_names) for i in shown),
+    )
+
+
+def _shares(target: torch.Tensor, class_names: tuple[str, ...]) -> dict[str, float]:
+    order = target.argsort(descending=True).tolist()
+    return {class_names[i]: float(target[i]) for i in order if target[i] > 0}

@@ -1,4 +1,4 @@
-"""How a network came to be: conv1's filters and a pinned image's feature maps, a frame an epoch."""
+"""How a network came to be: conv1's filters and a pinned image's feature maps, a frame a snapshot."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def export_animation(
     """Write an animated GIF or WebP, as the name of `path` says, from the run's snapshots; how many frames it has.
 
     A frame shows conv1's filters, the pinned image of that name (default: the first) and its maps of `layer`
-    after the ReLU, all channels. Of more than 120 epochs 120 are taken, evenly, the first and the last among them.
+    after the ReLU, all channels. Of more than 120 snapshots 120 are taken, evenly, the first and the last among them.
     Raises ExportError where the run has no snapshots, no such image, or the file can't be written, RunError for a
     damaged snapshot.
     """

@@ -84,7 +84,7 @@ def _write_steps(run: Run, reader: MetricsReader, folder: Path, progress: OnProg
 
 def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: OnProgress) -> None:
     started, epochs = _started(run), reader.epochs()
-    steps, seconds = ([0, *(record[name] for record in epochs)] for name in ("step", "seconds"))
+    steps, seconds = (np.concatenate([[0], column]) for column in reader.steps("step", "seconds").values())
     with _writer(run, folder) as writer:
         for record in epochs:
             at = record["step"], started + record["seconds"]

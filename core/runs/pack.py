@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -153,12 +153,13 @@ def _write_snapshots(run: Run, packed: Run) -> None:
         write_snapshot(packed, alone, maps, compress=True)
 
 
-def _some(epochs: tuple[float, ...]) -> list[float]:
-    """All where they are few, else the first and others at ever wider distances, since a network learns ever slower."""
-    if len(epochs) <= _MOST_SNAPSHOTS:
-        return list(epochs)
-    wanted = np.geomspace(epochs[1], epochs[-1], _MOST_SNAPSHOTS - 1)
-    return sorted({epochs[0], *(min(epochs, key=lambda epoch: abs(epoch - at)) for at in wanted.tolist())})
+def _some(epochs: Sequence[float]) -> list[int]:
+    """The whole ones; of many the first and others at ever wider distances, since a network learns ever slower."""
+    whole = [epoch for epoch in epochs if isinstance(epoch, int)]
+    if len(whole) <= _MOST_SNAPSHOTS:
+        return whole
+    wanted = np.geomspace(whole[1], whole[-1], _MOST_SNAPSHOTS - 1)
+    return sorted({whole[0], *(min(whole, key=lambda epoch: abs(epoch - at)) for at in wanted.tolist())})
 
 
 def _write_checkpoint(checkpoint: Checkpoint, weights: Tensors, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Snapshots: what an epoch of a training leaves behind to be looked at, small enough to keep dozens of them.
+"""Snapshots: what moments of a training leave behind to be looked at, small enough to keep dozens of them.
 
 snapshots/pinned.npz        the pinned images, and the true classes of the validation images; written once
 snapshots/epoch-0007.npz    after epoch 7 (0: before the first step): conv1's filters, what the network says
@@ -11,7 +11,6 @@ An epoch is a number, whole after epochs, a fraction within the first.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -86,6 +85,12 @@ def part_of_first_epoch(step: int, steps_per_epoch: int) -> float | None:
     return {round(part * steps_per_epoch): part for part in _EARLY}.get(step)
 
 
+def count_kept(num_epochs: int, steps_per_epoch: int) -> int:
+    """How many snapshots a run leaves in all."""
+    parts = len(_EARLY) if steps_per_epoch >= _FEWEST_STEPS else 0
+    return parts + sum(is_kept(epoch, num_epochs) for epoch in range(num_epochs + 1))
+
+
 def write_pinned(run: Run, pinned: Pinned) -> None:
     """Keep what all snapshots of `run` refer to."""
     save_arrays(run.path / "snapshots" / "pinned.npz", vars(pinned), compress=True)
@@ -128,9 +133,10 @@ def to_epoch(text: str) -> float:
 def forget_snapshots_after(run: Run, step: int) -> None:
     """Remove those of later steps: a resumed attempt repeats these, and another one's must not pass for its own."""
     for epoch in snapshot_epochs(run):
-        with contextlib.suppress(RunError):  # a damaged one says so itself
-            if read_snapshot(run, epoch).step > step:
-                remove(snapshot_file(run, epoch))
+        file = snapshot_file(run, epoch)
+        found = load_arrays(file, ["step"])
+        if found is None or int(found["step"]) > step:  # a damaged one is of no use
+            remove(file)
 
 
 def read_pinned(run: Run) -> Pinned:

@@ -10,11 +10,12 @@ from math import prod
 import torch
 
 from core.config import TrainConfig
+from core.data.batches import steps_in_epoch
 from core.data.images import CIFAR10_CLASSES, ImageSet
 from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
-from core.runs.snapshots import is_kept
+from core.runs.snapshots import count_kept
 from core.training.device import (
     describe,
     device_lock,
@@ -126,7 +127,7 @@ def estimate(config: TrainConfig, speed: Speed | None, counts: dict[str, int]) -
     bytes_per_value = 4 if pick_precision(config, pick_device(config)) is torch.float32 else 2
     activations = sum(prod(row.output_shape) for row in rows) * config.batch_size * bytes_per_value
     weights = parameters * 4 * _TENSORS_PER_WEIGHT
-    kept = sum(is_kept(epoch, config.num_epochs) for epoch in range(1, config.num_epochs + 1))
+    kept = count_kept(config.num_epochs, steps_in_epoch(counts["train"], config.batch_size))
     return Cost(
         parameters=parameters,
         memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),

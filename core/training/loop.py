@@ -105,15 +105,16 @@ def train_one_epoch(
         if state.average:
             state.average.update(state.step)
         pending.append((state.step, rate, result))
-        if part := part_of_first_epoch(state.step, state.steps_per_epoch):
-            take_snapshot(writer, state, pinned, part)
         at_end = start + config.batch_size >= len(order)
-        if at_end or state.device.type == "cpu" or time.perf_counter() - flushed > _LOG_SECONDS:
+        part = part_of_first_epoch(state.step, state.steps_per_epoch)
+        if at_end or part or state.device.type == "cpu" or time.perf_counter() - flushed > _LOG_SECONDS:
             _log_steps(writer, config, state, pending, flushed)
-            pending, flushed = [], time.perf_counter()
-            if not at_end and flushed - state.saved > config.checkpoint_seconds:
+            if part:
+                require_finite(state)
+                take_snapshot(writer, state, pinned, part)
+            if not at_end and time.perf_counter() - state.saved > config.checkpoint_seconds:
                 save(writer, state)
-                flushed = time.perf_counter()
+            pending, flushed = [], time.perf_counter()
 
 
 def _log_steps(

@@ -1,4 +1,4 @@
-"""Takes a snapshot of the network at an epoch's end, for the time machine."""
+"""Takes a snapshot of the network, for the time machine."""
 
 from __future__ import annotations
 

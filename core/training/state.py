@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from core.config import TrainConfig
+from core.data.batches import steps_in_epoch
 from core.data.images import ImageSet
 from core.errors import RunError
 from core.model.alexnet import AlexNet
@@ -146,7 +146,7 @@ def _around(model: AlexNet, config: TrainConfig, num_images: int, device: torch.
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator(device)
     model.use_generator(generator)
-    steps_per_epoch = math.ceil(num_images / config.batch_size)
+    steps_per_epoch = steps_in_epoch(num_images, config.batch_size)
     peers = current()
     precision = pick_precision(config, device)
     can_record = device.type == "cuda" and peers.count == 1 and config.optimizer != "sgd"

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from core.config import TrainConfig
-from core.data.batches import changed, derived_seed, mixing_at
+from core.data.batches import as_given, derived_seed, mixing_at
 from core.model.alexnet import normalize
 from core.training.optimizer import set_learning_rate
 from core.training.progressive import input_size
@@ -39,7 +39,7 @@ def _compute(
     config: TrainConfig, state: TrainingState, size: int, mixing: float, images: torch.Tensor, labels: torch.Tensor
 ) -> torch.Tensor:
     """The step itself: only work on the device, the same whenever size, mixing and the number of images are."""
-    images, targets = changed(config, images, labels, state.model.num_classes, mixing, state.generator)
+    images, targets = as_given(config, images, labels, state.model.num_classes, mixing, state.generator)
     pixels = normalize(images, state.model.input_spec, None)
     with torch.autocast(state.device.type, state.precision, enabled=state.precision != torch.float32):
         logits = state.network(pixels, size)

@@ -1,4 +1,4 @@
-"""The network as it was after its epochs: one slider for filters, maps, confusion matrix and probabilities."""
+"""The network as it was on its way: one slider for filters, maps, confusion matrix and probabilities."""
 
 import streamlit as st
 
@@ -56,7 +56,7 @@ def look(run: Run, pinned: Pinned, names: tuple[str, ...], image: int, layer: st
 
 
 st.title("Time machine")
-st.markdown("The network as it was after its epochs: one slider moves filters, feature maps, answers and mistakes.")
+st.markdown("The network as it was on its way: one slider moves filters, feature maps, answers and mistakes.")
 run = run_picker(
     lambda run: bool(snapshot_epochs(run)), "No run has snapshots yet; a new run takes them from its start on."
 )

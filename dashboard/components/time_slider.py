@@ -21,15 +21,16 @@ def time_slider(epochs: Sequence[float], *, is_live: bool, is_ticking: bool) -> 
     links.check_link(state.EPOCH, epochs, "epoch")
     if is_live:  # a link to an older epoch opens that one
         st.session_state.setdefault(state.FOLLOW, _chosen() in (None, epochs[-1]))
-    now = _next_frame(epochs, is_live=is_live)
+    now = _epoch_to_show(epochs, is_live=is_live)
     st.session_state[state.EPOCH] = now
     with st.container(horizontal=True, vertical_alignment="bottom"):
         _play_button(epochs, now)
         if len(epochs) > 1:
             # An address leaves out the default: without an epoch it means the newest. On the way back it decides.
             now = st.select_slider(
-                "Epoch", epochs, epochs[-1], key=state.EPOCH, bind="query-params", on_change=_by_hand, width="stretch"
-            )
+                "Epoch", epochs, epochs[-1], key=state.EPOCH, bind="query-params", on_change=_by_hand, width="stretch",
+                disabled=is_playing(),
+            )  # fmt: skip
         if is_live:
             st.toggle(
                 "Follow", key=state.FOLLOW, persist_state="session", help="Always show the newest epoch of this run."
@@ -37,12 +38,18 @@ def time_slider(epochs: Sequence[float], *, is_live: bool, is_ticking: bool) -> 
     return now
 
 
-def _next_frame(epochs: Sequence[float], *, is_live: bool) -> float:
-    """The epoch to show: it moves on from one that the browser has shown, so that a slow one misses none."""
+def _epoch_to_show(epochs: Sequence[float], *, is_live: bool) -> float:
+    """It moves on from an epoch that the browser has shown: one that lags still reports the epoch before.
+
+    While it plays, the slider can't be moved, so this is no wish of the user's, however often it comes; else it may be
+    one the second time.
+    """
     chosen = _chosen()
-    _, moved_to = st.session_state.get(state.MOVED, (None, None))
-    if moved_to in epochs and moved_to != chosen:
-        return epochs[epochs.index(moved_to)]
+    before, to = _last_move()
+    if to in epochs and chosen == before:
+        if not is_playing():
+            _forget_move()
+        return to
     shown = epochs[-1] if chosen is None else min(epochs, key=lambda epoch: abs(epoch - chosen))
     now = shown
     if is_playing():
@@ -53,7 +60,9 @@ def _next_frame(epochs: Sequence[float], *, is_live: bool) -> float:
         st.session_state[state.PLAYING] = now = later[0]
     elif is_live and st.session_state[state.FOLLOW]:
         now = epochs[-1]
-    st.session_state[state.MOVED] = (shown, now) if now != shown else (None, None)
+    _forget_move()
+    if now != shown:
+        st.session_state[state.MOVED] = shown, now
     return now
 
 
@@ -76,15 +85,24 @@ def _start(epochs: Sequence[float], now: float) -> None:
 def _stop() -> None:
     """Stay with what the browser shows."""
     st.session_state.pop(state.PLAYING, None)
-    st.session_state.pop(state.MOVED, None)
+    _forget_move()
 
 
 def _by_hand() -> None:
-    """The user moved the slider; or a slow browser repeats where it stood before it heard of the page's own move."""
-    before, _ = st.session_state.get(state.MOVED, (None, None))
-    if st.session_state[state.EPOCH] != before:
+    """The user moved the slider, unless a browser that lags reports the epoch before the page's own move."""
+    if not is_playing() and st.session_state[state.EPOCH] != _last_move()[0]:
         st.session_state[state.FOLLOW] = False
-        _stop()
+        _forget_move()
+
+
+def _last_move() -> tuple[float | None, float]:
+    """From where to where the page moved the slider itself, while the browser may not know yet; None where it does."""
+    move: tuple[float | None, float] = st.session_state.get(state.MOVED, (None, -1))
+    return move
+
+
+def _forget_move() -> None:
+    st.session_state.pop(state.MOVED, None)
 
 
 def is_playing() -> bool:

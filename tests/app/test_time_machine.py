@@ -119,13 +119,17 @@ def test_a_browser_that_lags_behind_does_not_stop_it(machine):
     at = machine(epoch="0")
     at.button(key="play").click().run()
     assert at.select_slider(key="epoch").value == 1
-    at.select_slider(key="epoch").set_value(0).run()  # what it still shows
+    at.select_slider(key="epoch")._value = 0  # what it still shows: the slider is disabled
+    at.run()
     assert at.select_slider(key="epoch").value == 1
+    assert at.select_slider(key="epoch").disabled
     at.run()
     assert at.select_slider(key="epoch").value == 2
-    assert at.button(key="pause")
+    at.select_slider(key="epoch")._value = 1  # paused, while it shows this one
+    at.button(key="pause").click().run()
+    assert at.select_slider(key="epoch").value == 1
     at.select_slider(key="epoch").set_value(0).run()
-    assert at.select_slider(key="epoch").value == 0, "by hand"
+    assert at.select_slider(key="epoch").value == 0
     assert at.button(key="play")
 
 
@@ -147,6 +151,19 @@ def live(write_run, trained_run):
         yield run
 
 
+def test_a_part_of_the_first_epoch_has_its_place_and_its_link(open_page, runs_dir, live, trained_run, said):
+    (live.path / "snapshots" / "epoch-0000.5.npz").symlink_to(trained_run.path / "snapshots" / "epoch-0000.npz")
+    at = open_page(runs_dir, "time_machine", epoch="0.5")
+    assert not at.exception
+    assert not at.warning
+    assert at.select_slider(key="epoch").options == ["0", "0.5", "1"]
+    assert at.select_slider(key="epoch").value == 0.5
+    assert at.query_params["epoch"] == "0.5"
+    assert "The network is validated at the end of each epoch" in said(at)
+    assert "on one scale; epochs 0, 0.5, 1." in said(at)
+    assert open_page(runs_dir, "time_machine", epoch="0.25").select_slider(key="epoch").value == 0
+
+
 def test_a_run_that_trains_is_followed_until_the_slider_is_moved(open_page, runs_dir, live, trained_run):
     at = open_page(runs_dir, "time_machine")
     assert at.select_slider(key="epoch").value == 1
@@ -157,11 +174,24 @@ def test_a_run_that_trains_is_followed_until_the_slider_is_moved(open_page, runs
     assert "epoch" not in at.query_params, "opened again, it follows again"
     at.select_slider(key="epoch").set_value(1).run()  # a browser that had not heard of the new one yet
     assert at.select_slider(key="epoch").value == 2
-    at.run()
+    assert at.toggle(key="follow").value
     at.select_slider(key="epoch").set_value(1).run()
     at.run()
     assert at.select_slider(key="epoch").value == 1
     assert not at.toggle(key="follow").value
+    assert not at.exception
+
+
+def test_a_run_that_ends_as_it_is_followed_leaves_the_slider_to_the_user(open_page, runs_dir, live, trained_run):
+    at = open_page(runs_dir, "time_machine")
+    (live.path / "snapshots" / "epoch-0002.npz").symlink_to(trained_run.path / "snapshots" / "epoch-0002.npz")
+    at.run()
+    assert at.select_slider(key="epoch").value == 2
+    (live.path / "end.json").write_text('{"state": "finished", "reason": ""}', encoding="utf-8")
+    at.select_slider(key="epoch").set_value(1).run()  # what the browser still shows
+    assert at.select_slider(key="epoch").value == 2
+    at.select_slider(key="epoch").set_value(1).run()
+    assert at.select_slider(key="epoch").value == 1
     assert not at.exception
 
 

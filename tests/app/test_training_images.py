@@ -28,10 +28,19 @@ def opened(open_page, runs_dir, image_tree):
 
 
 def pictures(at):
-    """The pixels and captions of what is shown."""
-    shown = [element.proto.imgs[0] for element in at.image]
-    found = [Image.open(io.BytesIO(base64.b64decode(image.url.split(",")[1]))) for image in shown]
-    return [np.asarray(picture) for picture in found], [image.caption for image in shown]
+    urls = [element.proto.imgs[0].url for element in at.image]
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))) for url in urls]
+
+
+def captions(at):
+    return [element.proto.imgs[0].caption for element in at.image]
+
+
+def is_same(shown, pixels):
+    """Whether the shown pictures, enlarged, are those of these pixels."""
+    assert len(shown) == len(pixels)
+    factor = len(shown[0]) // len(pixels[0])
+    return all(np.array_equal(large[::factor, ::factor], right) for large, right in zip(shown, pixels, strict=True))
 
 
 def test_they_are_what_the_training_would_get(opened, image_tree, data_dir):
@@ -39,22 +48,19 @@ def test_they_are_what_the_training_would_get(opened, image_tree, data_dir):
     assert not at.exception
     config = make_config(preset="smoke", data_source="folder", data_dir=image_tree)
     images = load_data(config, data_dir=data_dir).train
-    batch = batch_at(config, images, 0)
-    shown, captions = pictures(at)
-    expected = batch.changed.permute(0, 2, 3, 1).numpy()
-    side = len(shown[0]) // images.image_size
-    assert [np.array_equal(picture[::side, ::side], right) for picture, right in zip(shown, expected, strict=True)] == [
-        True
-    ] * len(expected)
-    assert captions == [batch.stored.label(i) for i in range(len(expected))]
-    at.toggle(key="batch_changed").set_value(False).run()
-    stored, _ = pictures(at)
-    assert not all(np.array_equal(a, b) for a, b in zip(stored, shown, strict=True))
+    batch = batch_at(config, images, 0, 18)
+    assert captions(at) == list(batch.labels)
+    assert is_same(pictures(at), batch.given)
+    at.toggle(key="batch_given").set_value(False).run()
+    assert is_same(pictures(at), batch.stored)
+    assert not is_same(pictures(at), batch.given)
+    at.number_input(key="batch_step").set_value(2).run()
+    assert not at.exception
+    assert is_same(pictures(at), batch_at(config, images, 1, 18).stored)
 
 
 def test_shares_of_a_mixture_are_named(opened):
-    _, captions = pictures(opened(new_cutmix_smoke=1.0))
-    assert any("%, " in caption for caption in captions)
+    assert any("%, " in caption for caption in captions(opened(new_cutmix_smoke=1.0)))
 
 
 def test_images_that_are_not_here_yet_are_not_fetched(open_page, runs_dir, said):

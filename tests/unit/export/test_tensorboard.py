@@ -59,6 +59,8 @@ def test_every_epoch_is_there_with_its_pictures(folder: Path, trained_run: Run, 
     assert snapshot_epochs(trained_run) == (0, 1, 2)
     filters = events.Images("filters/conv1")
     assert [image.step for image in filters] == [0, 3, 6]
+    seconds = [image.wall_time - trained_run.environment["started"] for image in filters]
+    np.testing.assert_allclose(seconds, [0, *logged.steps()["seconds"][[2, 5]]], atol=1e-5)
     picture = Image.open(io.BytesIO(filters[0].encoded_image_string))
     assert picture.size == (filters[0].width, filters[0].height)
     assert picture.width >= 440

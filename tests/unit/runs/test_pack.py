@@ -265,6 +265,7 @@ def test_of_many_steps_every_other_is_kept_and_of_all_epochs_each(
         (range(10), list(range(10))),
         ([*range(11), *range(14, 190, 7), 195], [0, 1, 2, 4, 7, 14, 28, 49, 98, 195]),
         (range(3, 40), [3, 4, 5, 7, 9, 12, 17, 22, 29, 39]),
+        ([0, 0.0625, 0.125, 0.25, 0.5, *range(1, 10)], list(range(10))),
     ],
 )
 def test_of_many_snapshots_a_few_at_wider_and_wider_distances_are_kept(taken: Any, kept: list[int]) -> None:

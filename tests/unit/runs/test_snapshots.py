@@ -125,6 +125,9 @@ def test_those_of_later_epochs_can_be_forgotten(run: Run) -> None:
     for step, left in ((9, (0, 0.25, 0.5, 1)), (8, (0, 0.25, 0.5, 1)), (3, (0, 0.25)), (2, (0, 0.25)), (0, (0,))):
         forget_snapshots_after(run, step)
         assert snapshot_epochs(run) == left
+    snapshot_file(run, 7).write_bytes(b"damaged")
+    forget_snapshots_after(run, 3)
+    assert snapshot_epochs(run) == (0,)
 
 
 def test_parts_of_the_first_epoch_come_between_whole_ones(run: Run) -> None:

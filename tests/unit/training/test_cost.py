@@ -50,14 +50,16 @@ def test_parameters_memory_and_disk_are_of_the_right_order() -> None:
     assert cost.parameters == 58_322_314
     assert 58_322_314 * 16 < cost.memory_bytes < 4e9
     assert without.disk_bytes == 58_322_314 * 32  # while saving: four times the weights, twice two moments
-    assert cost.disk_bytes - without.disk_bytes == 5_400_000 * config.num_epochs
+    kept = config.num_epochs + 1 + 4  # of the untrained network too, and four in the first epoch
+    assert cost.disk_bytes - without.disk_bytes == 5_400_000 * kept
 
 
 def test_disk_for_a_long_training_is_that_of_the_snapshots_it_keeps_and_of_both_weights() -> None:
     plain = make_config(num_epochs=200, snapshots=False, device="cpu", precision="float32")
     long, averaged = (plain.model_copy(update=update) for update in ({"snapshots": True}, {"average_decay": 0.9}))
     bare, with_snapshots, with_average = (estimate(c, SPEED, COUNTS).disk_bytes for c in (plain, long, averaged))
-    assert with_snapshots - bare == 5_400_000 * 38  # epochs 1 to 10, every seventh from 14 to 196, and 200
+    # epochs 0 to 10, every seventh from 14 to 196, 200, and four times in the first
+    assert with_snapshots - bare == 5_400_000 * (39 + 4)
     assert with_average - bare == 58_322_314 * 8  # in the last checkpoint and in the one that replaces it
 
 
