@@ -114,7 +114,8 @@ class TrainConfig(BaseModel):
     snapshots: bool = Field(
         True,
         description="After each epoch (a run of more than 40 keeps 26 to 41), and four times in a first one of at "
-        "least 16 steps, keep filters, predictions and the maps of the pinned images, about 5 MB, for the time machine.",
+        "least 16 steps, keep filters, predictions and the maps of the pinned images, about 5 MB, for the time "
+        "machine.",
     )
     pinned_images: Annotated[tuple[Annotated[int, Ge(0)] | Literal["photo"], ...], Len(0, 8)] = Field(
         (),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from core.config import TrainConfig
 from core.data.example import example_image
 from core.data.sources import load_data
 from core.errors import ConfigError
@@ -27,7 +29,9 @@ from core.runs.snapshots import (
     snapshot_file,
     write_pinned,
 )
-from core.training import jobs
+from core.training import jobs, loop
+from core.training.state import TrainingState
+from core.training.step import training_step
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
@@ -169,6 +173,23 @@ def test_the_first_epoch_leaves_some_on_the_way_each_once_though_it_is_interrupt
     assert read_snapshot(run, 0.5).probabilities is None
     moved = [np.abs(read_snapshot(run, e).filters - read_snapshot(run, 0).filters).max() for e in (0.0625, 0.5, 1)]
     assert 0 < moved[0] < moved[1] < moved[2]
+
+
+def test_a_network_that_diverged_leaves_none(
+    runs_dir: Path, data_dir: Path, tiny_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(config: TrainConfig, state: TrainingState, *arguments: object) -> torch.Tensor:
+        result = training_step(config, state, *arguments)
+        state.model.conv1.weight.data[0, 0, 0, 0] = torch.nan
+        return result
+
+    monkeypatch.setattr("core.runs.snapshots._FEWEST_STEPS", 12)
+    monkeypatch.setattr(loop, "training_step", spoil)
+    run = jobs.start(tiny_config(batch_size=1, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    assert jobs.wait(60)
+    assert run.state is RunState.FAILED
+    assert "training diverged" in run.end["reason"]
+    assert snapshot_epochs(run) == (0,)
 
 
 def test_a_disk_that_takes_no_snapshot_does_not_end_the_training(
