@@ -106,7 +106,7 @@ def train_one_epoch(
             state.average.update(state.step)
         pending.append((state.step, rate, result))
         at_end = start + config.batch_size >= len(order)
-        part = part_of_first_epoch(state.step, state.steps_per_epoch)
+        part = part_of_first_epoch(state.step, state.steps_per_epoch) if pinned else None
         if at_end or part or state.device.type == "cpu" or time.perf_counter() - flushed > _LOG_SECONDS:
             _log_steps(writer, config, state, pending, flushed)
             if part:
