@@ -88,13 +88,12 @@ def batch_at(config: TrainConfig, images: ImageSet, step: int, most: int) -> Bat
     given, targets = as_given(config, stored.images, stored.labels, images.num_classes, mixing, generator)
     if not mixing:
         targets = functional.one_hot(targets, images.num_classes)
-    shown = range(min(len(stored), most))
     return Batch(
         size=len(stored),
-        stored=stored.images[: len(shown)].permute(0, 2, 3, 1).numpy(),
-        given=given[: len(shown)].permute(0, 2, 3, 1).numpy(),
-        labels=tuple(stored.label(i) for i in shown),
-        shares=tuple(_shares(targets[i], images.class_names) for i in shown),
+        stored=stored.images[:most].permute(0, 2, 3, 1).numpy(),
+        given=given[:most].permute(0, 2, 3, 1).numpy(),
+        labels=tuple(images.class_names[label] for label in stored.labels[:most].tolist()),
+        shares=tuple(_shares(target, images.class_names) for target in targets[:most]),
     )
 
 

@@ -80,15 +80,18 @@ def is_kept(epoch: int, num_epochs: int) -> bool:
 
 def part_of_first_epoch(step: int, steps_per_epoch: int) -> float | None:
     """The part of the first epoch of which a snapshot is kept after `step`; None where none is due."""
-    if steps_per_epoch < _FEWEST_STEPS:
-        return None
-    return {round(part * steps_per_epoch): part for part in _EARLY}.get(step)
+    return _parts_of_first_epoch(steps_per_epoch).get(step)
 
 
 def count_kept(num_epochs: int, steps_per_epoch: int) -> int:
     """How many snapshots a run leaves in all."""
-    parts = len(_EARLY) if steps_per_epoch >= _FEWEST_STEPS else 0
-    return parts + sum(is_kept(epoch, num_epochs) for epoch in range(num_epochs + 1))
+    whole = sum(is_kept(epoch, num_epochs) for epoch in range(num_epochs + 1))
+    return whole + len(_parts_of_first_epoch(steps_per_epoch))
+
+
+def _parts_of_first_epoch(steps_per_epoch: int) -> dict[int, float]:
+    """By the step after which each is due."""
+    return {round(part * steps_per_epoch): part for part in _EARLY} if steps_per_epoch >= _FEWEST_STEPS else {}
 
 
 def write_pinned(run: Run, pinned: Pinned) -> None:
