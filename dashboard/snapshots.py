@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from core.errors import RunError
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.mosaic import Mosaic, Scale, lay_out, to_levels
+from core.runs.layer_statistics import LayerStatistics
 from core.runs.run import Run
-from core.runs.snapshots import read_snapshot_maps, snapshot_epochs, snapshot_file
+from core.runs.snapshots import layers_over_time, read_snapshot_maps, snapshot_epochs, snapshot_file
 
 
 def class_names(run: Run) -> tuple[str, ...]:
@@ -34,6 +36,16 @@ def _sheet(
     run_path: Path, epoch: float, layer: str, image: int, scale: Scale, fixed: float | None, written: int
 ) -> Mosaic:
     return lay_out(to_levels(_maps(run_path, epoch, layer, image, written), scale, fixed))
+
+
+def layers(run: Run) -> tuple[np.ndarray, LayerStatistics]:
+    """What the numbers in each layer were like, and at which epochs. Raises RunError."""
+    return _layers(run.path, written(run))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _layers(run_path: Path, written: tuple[int, ...]) -> tuple[np.ndarray, LayerStatistics]:  # noqa: ARG001 - a key
+    return layers_over_time(Run(run_path))
 
 
 def written(run: Run) -> tuple[int, ...]:

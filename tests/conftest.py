@@ -107,12 +107,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_config(image_tree: Path) -> ConfigFactory:
-    """tiny_config(**changes): two epochs of three steps on 12 images, 6 to validate and 6 to test."""
+    """tiny_config(**changes): two epochs of three steps on 12 images, 6 to validate and 6 to test; no snapshots."""
 
     def config(**changes: Any) -> TrainConfig:
         settings: dict[str, Any] = {
             "data_source": "folder", "data_dir": image_tree, "val_fraction": 0.34, "train_limit": None,
             "val_limit": None, "batch_size": 4, "num_epochs": 2, "device": "cpu", "precision": "float32",
+            "snapshots": False,
         }  # fmt: skip
         return make_config(**settings | changes)
 
@@ -121,9 +122,9 @@ def tiny_config(image_tree: Path) -> ConfigFactory:
 
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFactory, data_dir: Path) -> Iterator[Run]:
-    """`tiny_config()` trained to its end, once for all tests; they only read it."""
+    """`tiny_config()` with snapshots trained to its end, once for all tests; they only read it."""
     folder = tmp_path_factory.mktemp("trained")
-    run = jobs.start(tiny_config(), runs_dir=folder, data_dir=data_dir, run_id="trained")
+    run = jobs.start(tiny_config(snapshots=True), runs_dir=folder, data_dir=data_dir, run_id="trained")
     assert jobs.wait(_LONGEST_WAIT_SECONDS)
     assert run.state == "finished", run.end
     yield run

@@ -93,14 +93,23 @@ class Record:
         """One figure of all epochs, float64."""
         return np.array([record[name] for record in self.epochs], dtype=float)
 
-    def dead_layers(self) -> str:
-        """The layers that hardly answer any more, from the latest snapshot; a sentence after others, or nothing."""
+    @cached_property
+    def silent(self) -> dict[str, float]:
+        """Of each conv layer the share of channels that say nothing, by the latest snapshot; empty where none tells."""
         epochs = snapshot_epochs(self.run)
         try:
-            shares = silent_shares(self.run, epochs[-1]) if epochs else {}
+            return silent_shares(self.run, epochs[-1]) if epochs else {}
         except RunError:  # a damaged snapshot: what the losses show stands without it
-            return ""
-        dead = [f"{share:.0%} of {layer}" for layer, share in shares.items() if share >= _DEAD]
+            return {}
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a layer says nothing at all: what comes after sees no image, what comes before gets no gradient."""
+        return 1.0 in self.silent.values()
+
+    def dead_layers(self) -> str:
+        """The layers that hardly answer any more; a sentence after others, or nothing."""
+        dead = [f"{share:.0%} of {layer}" for layer, share in self.silent.items() if share >= _DEAD]
         return f" Channels that answer 0 to all pinned images: {', '.join(dead)}." if dead else ""
 
     def unlike_preset(self) -> str:

@@ -86,6 +86,8 @@ def _learns_nothing(record: Record) -> Finding | None:
     if worst > 1.3 * max(record.guessing, record.losses[:3].mean()) or now > 1.15 * record.means.min():
         evidence += f" It had risen to {worst:.4g}.{record.dead_layers()}"
         return Finding("It learns nothing", evidence, _lower_rate(record))
+    if record.is_dead:
+        return Finding("It learns nothing, and won't", evidence + record.dead_layers(), _lower_rate(record))
     return Finding(
         "It learns nothing yet",
         evidence + record.dead_layers(),

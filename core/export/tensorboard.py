@@ -1,8 +1,8 @@
 """A run as TensorBoard event files: tensorboard --logdir FOLDER
 
     train/  loss, accuracy, learning_rate, images_per_second, for each logged step
-    val/    loss, accuracy and the confusion matrix as a picture for each epoch; what acts of conv1's filters for each
-            that left a snapshot
+    val/    loss, accuracy and the confusion matrix as a picture for each epoch; for each that left a snapshot what acts
+            of conv1's filters, and what the numbers in the layers were like
 
 Both under the number of the training step, so that TensorBoard draws training and validation into one chart.
 """
@@ -26,6 +26,7 @@ from core.files import new_folder
 from core.inspection.filters import filter_sheet
 from core.model.alexnet import InputSpec
 from core.progress import OnProgress, no_progress
+from core.runs.layer_statistics import KINDS, LAYERS, RELU_LAYERS, LayerStatistics
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import read_snapshot, snapshot_epochs
@@ -100,7 +101,18 @@ def _write_epochs(run: Run, reader: MetricsReader, folder: Path, progress: OnPro
             at = snapshot.step, started + float(np.interp(snapshot.step, steps, seconds))
             picture = np.asarray(enlarged(filter_sheet(snapshot.filters, image_size), _FILTERS_SIDE))
             writer.add_image("filters/conv1", picture, *at, dataformats="HWC")
+            if snapshot.layers is not None:
+                _write_layers(writer, snapshot.layers, *at)
     progress(1, 1, "Done")
+
+
+def _write_layers(writer: Any, found: LayerStatistics, step: int, at: float) -> None:
+    for index, layer in enumerate(LAYERS):
+        for kind, rms in zip(KINDS, found.rms[:, index], strict=True):
+            writer.add_scalar(f"{kind}_rms/{layer}", rms, step, at)
+    for name in ("zeros", "silent"):
+        for layer, share in zip(RELU_LAYERS, getattr(found, name), strict=True):
+            writer.add_scalar(f"{name}/{layer}", share, step, at)
 
 
 @contextlib.contextmanager

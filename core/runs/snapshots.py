@@ -3,7 +3,8 @@
 snapshots/pinned.npz        the pinned images, and the true classes of the validation images; written once
 snapshots/epoch-0007.npz    after epoch 7 (0: before the first step): conv1's filters, what the network says
                             of the pinned and of the validation images, and all feature maps of the pinned
-                            images after the ReLU, a byte a value, with a scale per image and channel
+                            images after the ReLU, a byte a value, with a scale per image and channel; and what
+                            the numbers in each layer are like
 snapshots/epoch-0000.25.npz the same after a quarter of the first epoch, in which most changes; without validation
 
 An epoch is a number, whole after epochs, a fraction within the first.
@@ -22,6 +23,7 @@ import numpy as np
 from core.errors import RunError
 from core.files import load_arrays, remove, save_arrays
 from core.model.alexnet import CONV_LAYERS
+from core.runs.layer_statistics import LayerStatistics, stacked
 from core.runs.run import Run
 
 MAX_PINNED = 8
@@ -31,6 +33,7 @@ _FEWEST_STEPS = 16  # of an epoch that such parts are taken of
 _FEWEST = 4  # pinned images that say something of a channel
 PHOTO = -1  # among numbers of test images: the photograph that comes with the project
 _FILE = re.compile(r"epoch-(\d{4,}(?:\.\d+)?)\.npz")
+_STATISTICS = [f"layers.{name}" for name in LayerStatistics.__dataclass_fields__]
 Arrays = dict[str, np.ndarray]
 
 
@@ -62,7 +65,7 @@ class Snapshot:
 
     filters: float32, 96 x 3 x 11 x 11, of conv1. pinned_probabilities: float32, P x classes.
     probabilities: float32, N x classes, of the validation images in order; None before the end of
-    the first epoch.
+    the first epoch. layers: None in a run of an earlier version.
     """
 
     epoch: float
@@ -70,6 +73,7 @@ class Snapshot:
     filters: np.ndarray
     pinned_probabilities: np.ndarray
     probabilities: np.ndarray | None
+    layers: LayerStatistics | None = None
 
 
 def is_kept(epoch: int, num_epochs: int) -> bool:
@@ -110,6 +114,8 @@ def write_snapshot(
     }
     if snapshot.probabilities is not None:
         arrays["probabilities"] = snapshot.probabilities.astype(np.float32)  # in 16 bits, close ones would be equal
+    if snapshot.layers is not None:
+        arrays |= {f"layers.{name}": value for name, value in vars(snapshot.layers).items()}
     for layer, (values, tops) in maps.items():
         for pinned in range(len(values)):  # apart, so that a reader of one image reads no more than that
             arrays |= {f"{layer}.maps.{pinned}": values[pinned], f"{layer}.tops.{pinned}": tops[pinned]}
@@ -149,14 +155,38 @@ def read_pinned(run: Run) -> Pinned:
 
 def read_snapshot(run: Run, epoch: float) -> Snapshot:
     """One epoch's snapshot without its maps. Raises RunError where it is missing or damaged."""
-    found = _read(snapshot_file(run, epoch), run, "step", "filters", "pinned_probabilities", optional=["probabilities"])
+    names = "step", "filters", "pinned_probabilities"
+    found = _read(snapshot_file(run, epoch), run, *names, optional=["probabilities", *_STATISTICS])
     return Snapshot(
         epoch,
         int(found["step"]),
         found["filters"].astype(np.float32),
         found["pinned_probabilities"],
         found.get("probabilities"),
+        _statistics(found),
     )
+
+
+def tells_of_layers(run: Run) -> bool:
+    """Whether the newest snapshot says what the numbers in the layers are like; those of earlier versions don't."""
+    epochs = snapshot_epochs(run)
+    return bool(epochs and load_arrays(snapshot_file(run, epochs[-1]), (), _STATISTICS))
+
+
+def layers_over_time(run: Run) -> tuple[np.ndarray, LayerStatistics]:
+    """The epochs of all snapshots that say it, float64, M, ascending, and what the numbers in the layers were like.
+
+    Damaged snapshots are left out. Raises RunError where none is left.
+    """
+    found = {epoch: load_arrays(snapshot_file(run, epoch), (), _STATISTICS) for epoch in snapshot_epochs(run)}
+    told = {epoch: layers for epoch, arrays in found.items() if (layers := _statistics(arrays or {}))}
+    if not told:
+        raise RunError(f"The snapshots of run {run.id!r} say nothing of its layers; a new run's do.")
+    return np.array([*told], dtype=np.float64), stacked([*told.values()])
+
+
+def _statistics(found: Arrays) -> LayerStatistics | None:
+    return LayerStatistics(*(found[name] for name in _STATISTICS)) if set(_STATISTICS) <= found.keys() else None
 
 
 def read_snapshot_maps(run: Run, epoch: float, layer: str, pinned: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from core.training.live_rate import LiveRate
 from core.training.loading import load
 from core.training.optimizer import learning_rate
 from core.training.progressive import step_cost
-from core.training.snapshots import pin, take_snapshot
+from core.training.snapshots import Watched, take_snapshot, watch
 from core.training.state import TimedSteps, TrainingState, begin, diverged, require_finite, save
 from core.training.step import training_step
 
@@ -55,19 +55,19 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         precision=precision,
         threads=threads,
     )
-    pinned = pin(writer, config, data)
+    watched = watch(writer, config, data)
     is_new = state.peers.broadcast(not available(writer.run))
     if is_new:
         save(writer, state)
-        take_snapshot(writer, state, pinned, 0)
+        take_snapshot(writer, state, watched, 0)
     elif state.peers.is_first:
         forget_snapshots_after(writer.run, state.step)
     images = data.train.images.to(device), data.train.labels.to(device)
     try:
         while state.epoch < config.num_epochs or state.epoch_to_finish:
             if not state.epoch_to_finish:
-                train_one_epoch(writer, config, state, *images, pinned)
-            _finish_epoch(writer, config, state, data.val, pinned)
+                train_one_epoch(writer, config, state, *images, watched)
+            _finish_epoch(writer, config, state, data.val, watched)
         _test(writer, state, data.test)
     except StopRequested:
         save(writer, state)
@@ -81,7 +81,7 @@ def train_one_epoch(
     state: TrainingState,
     images: torch.Tensor,
     labels: torch.Tensor,
-    pinned: ImageSet | None,
+    watched: Watched | None,
 ) -> None:
     """The rest of the current epoch. Raises StopRequested where a stop was requested before its end.
 
@@ -106,12 +106,12 @@ def train_one_epoch(
             state.average.update(state.step)
         pending.append((state.step, rate, result))
         at_end = start + config.batch_size >= len(order)
-        part = part_of_first_epoch(state.step, state.steps_per_epoch) if pinned else None
+        part = part_of_first_epoch(state.step, state.steps_per_epoch) if watched else None
         if at_end or part or state.device.type == "cpu" or time.perf_counter() - flushed > _LOG_SECONDS:
             _log_steps(writer, config, state, pending, flushed)
             if part:
                 require_finite(state)
-                take_snapshot(writer, state, pinned, part)
+                take_snapshot(writer, state, watched, part)
             if not at_end and time.perf_counter() - state.saved > config.checkpoint_seconds:
                 save(writer, state)
             pending, flushed = [], time.perf_counter()
@@ -166,7 +166,7 @@ def _report_training(writer: RunWriter, config: TrainConfig, state: TrainingStat
 
 
 def _finish_epoch(
-    writer: RunWriter, config: TrainConfig, state: TrainingState, val: ImageSet, pinned: ImageSet | None
+    writer: RunWriter, config: TrainConfig, state: TrainingState, val: ImageSet, watched: Watched | None
 ) -> None:
     """Validate, record the epoch, take a snapshot, and save where it is time."""
     require_finite(state)
@@ -187,7 +187,7 @@ def _finish_epoch(
         **{f"val_{name}": value for name, value in result.record().items()},
     )
     if is_kept(state.epoch, config.num_epochs):
-        take_snapshot(writer, state, pinned, state.epoch, result)
+        take_snapshot(writer, state, watched, state.epoch, result)
     is_due = state.epoch % config.checkpoint_epochs == 0 or state.epoch == config.num_epochs
     if not state.peers.broadcast(is_due or time.perf_counter() - state.saved > config.checkpoint_seconds):
         return

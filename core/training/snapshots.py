@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +19,18 @@ from core.runs.run import Run
 from core.runs.snapshots import MAX_PINNED, PHOTO, Pinned, Snapshot, read_pinned, write_pinned, write_snapshot
 from core.runs.writer import RunWriter
 from core.training.distributed import current
+from core.training.layer_statistics import measure_layers
 from core.training.state import TrainingState
+
+_MEASURED = 16  # training images that layers are measured on
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What snapshots look at the network with. pinned: test images. measured: training images."""
+
+    pinned: ImageSet
+    measured: ImageSet
 
 
 def check_pinned(config: TrainConfig, num_test: int) -> None:
@@ -29,8 +40,9 @@ def check_pinned(config: TrainConfig, num_test: int) -> None:
             raise DataError(f"pinned_images: there is no test image {number}; the test set has 0 to {num_test - 1}.")
 
 
-def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | None:
-    """The images whose maps are kept, by default the first test image of each class; None where none are wanted.
+def watch(writer: RunWriter, config: TrainConfig, data: DataSplits) -> Watched | None:
+    """The images whose maps are kept, by default the first test image of each class, and those that layers are measured
+    on, at most a batch of them; None where no snapshots are wanted.
 
     Raises DataError for an image that there isn't, and where the images are not those that the run began with.
     """
@@ -46,7 +58,9 @@ def pin(writer: RunWriter, config: TrainConfig, data: DataSplits) -> ImageSet | 
     pinned = Pinned(pixels, np.array(numbers, dtype=np.int64), labels, data.val.labels.numpy())
     if current().is_first:
         _keep(writer.run, pinned)
-    return chosen
+    count = min(_MEASURED, config.batch_size, len(data.train))
+    spread = torch.linspace(0, len(data.train) - 1, count).long()  # a folder's images come class by class
+    return Watched(chosen, data.train.select(spread))
 
 
 def _photo(test: ImageSet) -> ImageSet:
@@ -80,7 +94,7 @@ def first_of_each_class(images: ImageSet) -> tuple[int, ...]:
 def take_snapshot(
     writer: RunWriter,
     state: TrainingState,
-    pinned: ImageSet | None,
+    watched: Watched | None,
     epoch: float,
     result: Evaluation | None = None,
 ) -> None:
@@ -89,16 +103,17 @@ def take_snapshot(
     result: of its validation; None where there was none. Where the snapshot can't be written the training goes on
     without: what it needs itself is in the checkpoints.
     """
-    if pinned is None or not state.peers.is_first:
+    if watched is None or not state.peers.is_first:
         return
     model = state.judged
-    maps, probabilities = _maps(model, pinned, state.device)
+    maps, probabilities = _maps(model, watched.pinned, state.device)
     snapshot = Snapshot(
         epoch=epoch,
         step=state.step,
         filters=model.conv1.weight.detach().float().cpu().contiguous().numpy(),
         pinned_probabilities=probabilities,
         probabilities=None if result is None else result.probabilities,
+        layers=measure_layers(state.model, watched.measured, state.precision),
     )
     try:
         write_snapshot(writer.run, snapshot, maps)

@@ -1,5 +1,7 @@
 """Choose a convolution layer, one of its stages, one of its channels: the same on every page."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.inspection.feature_maps import STAGES, stages_of
@@ -7,11 +9,12 @@ from core.model import CONV_LAYERS
 from dashboard import links, state
 
 
-def pick_layer(*, disabled: bool = False) -> str:
-    """One of conv1 to conv5. Another layer lets go of the pinned unit: the same row is another place there."""
-    links.check_link(state.LAYER, CONV_LAYERS, "layer")
+def pick_layer(layers: Sequence[str] = CONV_LAYERS, *, disabled: bool = False) -> str:
+    """One of `layers`. Another one lets go of the pinned unit: the same row is another place there."""
+    links.check_link(state.LAYER, layers, "layer")
+    state.keep_valid(state.LAYER, layers)
     layer: str = st.segmented_control(
-        "Layer", CONV_LAYERS, default="conv1", required=True, key=state.LAYER, bind="query-params",
+        "Layer", layers, default="conv1", required=True, key=state.LAYER, bind="query-params",
         on_change=state.pin_unit, disabled=disabled,
     )  # fmt: skip
     return layer

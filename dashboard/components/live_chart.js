@@ -80,9 +80,16 @@ function layoutOf(panel, data, theme, width, empty) {
 }
 
 function tracesOf(panel, theme) {
-  return panel.traces.map(({ color, ...trace }) => {
+  return panel.traces.map(({ color, fill, ...trace }) => {
     const shade = ROLES[color]?.[theme.dark ? 1 : 0] ?? color
-    return { ...trace, type: "scatter", line: { ...trace.line, color: shade }, marker: { ...trace.marker, color: shade } }
+    const area = fill ? { fill: "tonexty", fillcolor: shade + Math.round(fill * 255).toString(16).padStart(2, "0") } : {}
+    return {
+      ...trace,
+      ...area,
+      type: "scatter",
+      line: { ...trace.line, color: shade },
+      marker: { ...trace.marker, color: shade },
+    }
   })
 }
 

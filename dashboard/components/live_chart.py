@@ -56,6 +56,8 @@ class Series:
     """plotly name of those marks."""
     width: float = 2
     """Of the line, in CSS pixels."""
+    fill: float = 0.0
+    """Opacity, 0..1, of the area between this line and the one before it; `color` is then a role or `#RRGGBB`."""
     group: str = ""
     """Lines of one group are shown and hidden together, by one entry of the legend."""
     in_legend: bool = True
@@ -207,6 +209,7 @@ def _trace(series: Series, max_points: int) -> dict[str, Any]:
         "legendgroup": series.group,
         "showlegend": series.in_legend,
         "color": series.color,
+        "fill": series.fill,
         "x": pack(x),
         "y": pack(y),
     }

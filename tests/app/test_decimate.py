@@ -121,6 +121,11 @@ def test_percent_axis_and_the_first_point_is_marked() -> None:
     assert spec["traces"][0]["mode"] == "lines+markers"
 
 
+def test_an_area_lies_between_a_line_and_the_one_before() -> None:
+    low, high = Series("1 %", *line(3), "train"), Series("99 %", *line(3), "train", fill=0.25)
+    assert [trace["fill"] for trace in panel_spec(Panel("A", "a", (low, high)))["traces"]] == [0.0, 0.25]
+
+
 def test_x_and_y_must_match() -> None:
     series = Series("train", np.arange(3), np.arange(4), "train")
     with pytest.raises(ValueError, match="'train'"):

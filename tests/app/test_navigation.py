@@ -11,6 +11,7 @@ PAGES = {
     "time_machine": "Time machine",
     "why": "Why this class",
     "mistakes": "Mistakes",
+    "layers": "Layers over time",
     "walkthrough": "Walkthrough",
     "compare": "Compare",
     "poke": "Poke it",
@@ -18,7 +19,9 @@ PAGES = {
     "architecture": "Architecture",
     "take_away": "Take it away",
 }
-LOOKING = [page for page in PAGES if page not in ("train", "time_machine", "architecture")]  # into a checkpoint
+LOOKING = [
+    page for page in PAGES if page not in ("train", "time_machine", "layers", "architecture")
+]  # into a checkpoint
 
 
 @pytest.mark.parametrize("trained", [True, False])

@@ -17,6 +17,7 @@ PAGES = {
     "time_machine": "over time, on one scale",
     "why": "Integrated gradients",
     "mistakes": "Click a cell",
+    "layers": "How to read it",
     "walkthrough": "Where the value goes",
     "compare": "Curves, results and settings",
     "poke": "Switch channels off",
@@ -70,6 +71,8 @@ def test_on_a_narrow_dark_screen_nothing_hangs_over(serve, window, trained_run):
         expect(page.get_by_text(sign).first).to_be_visible()
         if path == "":
             expect(page.locator(".st-key-curves .main-svg").first).to_be_visible()
+        if path == "layers":
+            expect(page.locator(".st-key-one_layer .main-svg").first).to_be_visible()
         if path == "feature_maps":
             expect(page.locator(".st-key-mosaic canvas")).to_be_visible()
         background = page.locator("[data-testid=stApp]").evaluate("e => getComputedStyle(e).backgroundColor")

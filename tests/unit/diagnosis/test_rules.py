@@ -13,6 +13,7 @@ import pytest
 from core.config import make_config
 from core.diagnosis.record import Record, read_record
 from core.diagnosis.rules import Finding, diagnose, findings
+from core.model import CONV_LAYERS
 from core.runs.metrics import MetricsReader, RateChange
 from core.runs.run import Run, RunState, create_run
 from core.runs.snapshots import Snapshot, write_snapshot
@@ -161,16 +162,32 @@ def test_a_small_loss_may_double(healthy: Record) -> None:
     assert only(with_losses(healthy, np.concatenate([falling(600, end=0.1), np.full(40, 0.2)]))).name == "It has learnt"
 
 
-def test_dead_layers_are_named_where_a_network_stopped_learning(healthy: Record) -> None:
-    tops = np.ones((8, 10), dtype=np.float32)
-    tops[:, :6] = 0
-    tops[0, 9] = 0  # silent on one image only: alive
-    layers = {f"conv{i}": (np.zeros((8, 10, 2, 2), np.uint8), tops if i == 5 else tops + 1) for i in range(1, 6)}
-    (healthy.run.path / "snapshots").mkdir()
+def with_silent(record: Record, **shares: float) -> None:
+    """Leave a snapshot in which this share of a layer's channels, in tenths, has no word on any pinned image."""
+    layers = {}
+    for layer in CONV_LAYERS:
+        tops = np.ones((8, 10), dtype=np.float32)
+        tops[:, : round(10 * shares.get(layer, 0))] = 0
+        tops[0, 9] = 0  # on one image only: alive
+        layers[layer] = np.zeros((8, 10, 2, 2), np.uint8), tops
+    (record.run.path / "snapshots").mkdir()
     none = np.zeros((8, 4), np.float32)
-    write_snapshot(healthy.run, Snapshot(1, 100, np.zeros((96, 3, 11, 11)), none, none), layers)
+    write_snapshot(record.run, Snapshot(1, 100, np.zeros((96, 3, 11, 11)), none, none), layers)
+
+
+def test_dead_layers_are_named_where_a_network_stopped_learning(healthy: Record) -> None:
+    with_silent(healthy, conv5=0.6)
     found = only(with_losses(healthy, np.full(150, np.log(4)), epochs=[]))
     assert found.evidence.endswith("Channels that answer 0 to all pinned images: 60% of conv5.")
+    assert found.name == "It learns nothing yet"
+
+
+def test_a_layer_that_is_all_dead_is_told_from_a_rate_that_is_too_low(healthy: Record) -> None:
+    with_silent(healthy, conv4=0.7, conv5=1.0)
+    found = only(with_losses(healthy, np.full(150, np.log(4)), epochs=[]))
+    assert found.name == "It learns nothing, and won't"
+    assert found.evidence.endswith("Channels that answer 0 to all pinned images: 70% of conv4, 100% of conv5.")
+    assert found.advice.startswith("Most often the learning rate is too high.")
 
 
 def test_a_validation_loss_that_rises_again_is_overfitting(healthy: Record) -> None:

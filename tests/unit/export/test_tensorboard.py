@@ -18,7 +18,7 @@ from core.errors import ExportError
 from core.export.tensorboard import export_tensorboard
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, create_run
-from core.runs.snapshots import snapshot_epochs
+from core.runs.snapshots import layers_over_time, snapshot_epochs
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,13 @@ def test_every_epoch_is_there_with_its_pictures(folder: Path, trained_run: Run, 
         np.testing.assert_allclose([s.value for s in events.Scalars(tag)], [e[column] for e in epochs], rtol=1e-6)
     assert [image.step for image in events.Images("confusion")] == [3, 6]
     assert snapshot_epochs(trained_run) == (0, 1, 2)
+    moments, found = layers_over_time(trained_run)
+    for tag, values in (
+        ("gradients_rms/conv1", found.rms[:, 1, 0]), ("outputs_rms/fc8", found.rms[:, 2, 7]),
+        ("zeros/conv5", found.zeros[:, 4]), ("silent/fc7", found.silent[:, 6]),
+    ):  # fmt: skip
+        assert [scalar.step for scalar in events.Scalars(tag)] == [3 * epoch for epoch in moments]
+        np.testing.assert_allclose([scalar.value for scalar in events.Scalars(tag)], values, rtol=1e-6)
     filters = events.Images("filters/conv1")
     assert [image.step for image in filters] == [0, 3, 6]
     seconds = [image.wall_time - trained_run.environment["started"] for image in filters]

@@ -182,7 +182,7 @@ def test_a_resume_repeats_epochs_that_were_not_saved_and_leaves_nothing_of_their
 
     with monkeypatch.context() as patch:
         after_step(patch, 8, crash)
-        run = train(num_epochs=4, checkpoint_epochs=4)
+        run = train(num_epochs=4, checkpoint_epochs=4, snapshots=True)
     assert run.state is RunState.FAILED
     assert (find_checkpoint(run, "last").step, snapshot_epochs(run)) == (0, (0, 1, 2))
     seen: list[tuple[int, ...]] = []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from core.runs.checkpoints import find_checkpoint, load_model, load_training_sta
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
 from core.runs.snapshots import (
+    layers_over_time,
     read_pinned,
     read_snapshot,
     read_snapshot_maps,
@@ -30,10 +33,17 @@ from core.runs.snapshots import (
     write_pinned,
 )
 from core.training import jobs, loop
+from core.training.layer_statistics import measure_layers
 from core.training.state import TrainingState
 from core.training.step import training_step
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+
+
+@pytest.fixture
+def config_with(tiny_config: Callable[..., TrainConfig]) -> Callable[..., TrainConfig]:
+    """config_with(**changes): tiny_config with snapshots."""
+    return partial(tiny_config, snapshots=True)
 
 
 def test_every_epoch_has_one_and_so_has_the_untrained_network(trained_run: Run) -> None:
@@ -64,6 +74,16 @@ def test_the_last_one_shows_the_last_checkpoint(trained_run: Run, data_dir: Path
             assert (np.abs(exact - kept) <= step[:, None, None] + 1e-4).all(), layer
 
 
+def test_layers_are_measured_on_training_images_from_the_first_to_the_last(trained_run: Run, data_dir: Path) -> None:
+    train = load_data(trained_run.config, data_dir=data_dir).train
+    images = train.select(torch.tensor([0, 3, 7, 11]))  # no more than a batch
+    expected = measure_layers(load_model(trained_run, "last").requires_grad_(True), images, torch.float32)
+    found = read_snapshot(trained_run, 2).layers
+    for name, value in vars(expected).items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-3, atol=1e-5, err_msg=name)
+    assert (layers_over_time(trained_run)[1].moved[1:] > 0).all()
+
+
 def test_what_was_validated_is_what_the_curves_say(trained_run: Run) -> None:
     reader = MetricsReader(trained_run.path)
     reader.poll()
@@ -73,18 +93,18 @@ def test_what_was_validated_is_what_the_curves_say(trained_run: Run) -> None:
         assert (said == labels).mean() == pytest.approx(record["val_accuracy"])
 
 
-def test_the_user_chooses_the_images(runs_dir: Path, data_dir: Path, tiny_config) -> None:
-    run = jobs.start(tiny_config(pinned_images="4, 1", num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+def test_the_user_chooses_the_images(runs_dir: Path, data_dir: Path, config_with) -> None:
+    run = jobs.start(config_with(pinned_images="4, 1", num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     assert read_pinned(run).numbers.tolist() == [4, 1]
     assert run.config.pinned_images == (4, 1)
 
 
 def test_the_photograph_of_the_project_is_pinned_like_a_test_image_of_its_class(
-    runs_dir: Path, data_dir: Path, tiny_config, monkeypatch: pytest.MonkeyPatch
+    runs_dir: Path, data_dir: Path, config_with, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.training.snapshots.EXAMPLE_LABEL", "star")
-    run = jobs.start(tiny_config(pinned_images="4 photo", num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    run = jobs.start(config_with(pinned_images="4 photo", num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     pinned = read_pinned(run)
     assert pinned.names == ("4", "photo")
@@ -98,42 +118,44 @@ def test_the_photograph_of_the_project_is_pinned_like_a_test_image_of_its_class(
     assert (np.abs(exact - read_snapshot_maps(run, 1, "conv3", 1)) <= step[:, None, None] + 1e-4).all()
 
 
-def test_the_photograph_needs_data_with_its_class(runs_dir: Path, data_dir: Path, tiny_config) -> None:
-    run = jobs.start(tiny_config(pinned_images="photo"), runs_dir=runs_dir, data_dir=data_dir)
+def test_the_photograph_needs_data_with_its_class(runs_dir: Path, data_dir: Path, config_with) -> None:
+    run = jobs.start(config_with(pinned_images="photo"), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     assert run.state is RunState.FAILED
     assert run.end["reason"].startswith("pinned_images: the photo shows a cat, which is no class of this data")
 
 
-def test_a_number_beyond_the_test_set_is_said(runs_dir: Path, data_dir: Path, tiny_config) -> None:
-    run = jobs.start(tiny_config(pinned_images=(0, 99)), runs_dir=runs_dir, data_dir=data_dir)
+def test_a_number_beyond_the_test_set_is_said(runs_dir: Path, data_dir: Path, config_with) -> None:
+    run = jobs.start(config_with(pinned_images=(0, 99)), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     assert run.state is RunState.FAILED
     assert run.end["reason"] == "pinned_images: there is no test image 99; the test set has 0 to 5."
 
 
 @pytest.mark.parametrize("bad", ["1, x", "-3", "-1", "photo photo", "1 2 3 4 5 6 7 8 9"])
-def test_what_is_no_list_of_numbers_is_refused(tiny_config, bad: str) -> None:
+def test_what_is_no_list_of_numbers_is_refused(config_with, bad: str) -> None:
     with pytest.raises(ConfigError, match="pinned_images"):
-        tiny_config(pinned_images=bad)
+        config_with(pinned_images=bad)
 
 
-def test_an_image_that_is_named_twice_is_refused(tiny_config) -> None:
+def test_an_image_that_is_named_twice_is_refused(config_with) -> None:
     with pytest.raises(ConfigError, match="pinned_images: names an image twice"):
-        tiny_config(pinned_images="3, 3")
+        config_with(pinned_images="3, 3")
 
 
-def test_it_shows_the_averaged_weights_where_those_are_judged(runs_dir: Path, data_dir: Path, tiny_config) -> None:
-    run = jobs.start(tiny_config(average_decay=0.99, learning_rate=1e-2), runs_dir=runs_dir, data_dir=data_dir)
+def test_it_shows_the_averaged_weights_where_those_are_judged(runs_dir: Path, data_dir: Path, config_with) -> None:
+    run = jobs.start(config_with(average_decay=0.99, learning_rate=1e-2), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     shown = load_model(run, "last").conv1.weight.numpy()
     np.testing.assert_allclose(read_snapshot(run, 2).filters, shown, atol=1e-3)
     trained = load_training_state(find_checkpoint(run, "last"))["live/conv1.weight"].numpy()
     assert np.abs(trained - shown).max() > 2e-3, "else the two could not be told apart"
+    learns = read_snapshot(run, 2).layers.sample[0]
+    assert np.isin(learns, trained).all(), "layers are measured on the network that learns"
 
 
-def test_a_resumed_run_goes_on_where_it_was(runs_dir: Path, data_dir: Path, tiny_config, wait_until) -> None:
-    run = jobs.start(tiny_config(num_epochs=40), runs_dir=runs_dir, data_dir=data_dir)
+def test_a_resumed_run_goes_on_where_it_was(runs_dir: Path, data_dir: Path, config_with, wait_until) -> None:
+    run = jobs.start(config_with(num_epochs=40), runs_dir=runs_dir, data_dir=data_dir)
     wait_until(lambda: snapshot_epochs(run)[-1:] >= (1,))
     run.request_stop()
     assert jobs.wait(60)
@@ -155,10 +177,10 @@ def test_a_resumed_run_goes_on_where_it_was(runs_dir: Path, data_dir: Path, tiny
 
 
 def test_the_first_epoch_leaves_some_on_the_way_each_once_though_it_is_interrupted(
-    runs_dir: Path, data_dir: Path, tiny_config, wait_until, monkeypatch: pytest.MonkeyPatch
+    runs_dir: Path, data_dir: Path, config_with, wait_until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.runs.snapshots._FEWEST_STEPS", 12)
-    run = jobs.start(tiny_config(batch_size=1, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    run = jobs.start(config_with(batch_size=1, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
     wait_until(lambda: 0.25 in snapshot_epochs(run))
     run.request_stop()
     assert jobs.wait(60)
@@ -176,7 +198,7 @@ def test_the_first_epoch_leaves_some_on_the_way_each_once_though_it_is_interrupt
 
 
 def test_a_network_that_diverged_leaves_none(
-    runs_dir: Path, data_dir: Path, tiny_config, monkeypatch: pytest.MonkeyPatch
+    runs_dir: Path, data_dir: Path, config_with, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoil(config: TrainConfig, state: TrainingState, *arguments: object) -> torch.Tensor:
         result = training_step(config, state, *arguments)
@@ -185,7 +207,7 @@ def test_a_network_that_diverged_leaves_none(
 
     monkeypatch.setattr("core.runs.snapshots._FEWEST_STEPS", 12)
     monkeypatch.setattr(loop, "training_step", spoil)
-    run = jobs.start(tiny_config(batch_size=1, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    run = jobs.start(config_with(batch_size=1, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     assert run.state is RunState.FAILED
     assert "training diverged" in run.end["reason"]
@@ -193,13 +215,13 @@ def test_a_network_that_diverged_leaves_none(
 
 
 def test_a_disk_that_takes_no_snapshot_does_not_end_the_training(
-    runs_dir: Path, data_dir: Path, tiny_config, monkeypatch: pytest.MonkeyPatch
+    runs_dir: Path, data_dir: Path, config_with, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("core.training.snapshots.write_snapshot", full)
-    run = jobs.start(tiny_config(num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+    run = jobs.start(config_with(num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     assert run.state is RunState.FINISHED
     reader = MetricsReader(run.path)
@@ -209,8 +231,8 @@ def test_a_disk_that_takes_no_snapshot_does_not_end_the_training(
     assert missing[0]["reason"] == "No space left on device"
 
 
-def test_they_can_be_switched_off(runs_dir: Path, data_dir: Path, tiny_config) -> None:
-    run = jobs.start(tiny_config(snapshots=False, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
+def test_they_can_be_switched_off(runs_dir: Path, data_dir: Path, config_with) -> None:
+    run = jobs.start(config_with(snapshots=False, num_epochs=1), runs_dir=runs_dir, data_dir=data_dir)
     assert jobs.wait(60)
     assert run.state is RunState.FINISHED
     assert not (run.path / "snapshots").exists()
