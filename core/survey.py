@@ -10,30 +10,33 @@ from core.data.images import ImageSet
 from core.data.sources import load_test_images
 from core.errors import RunError
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
+from core.inspection.embedding import EMBEDDING_FILE, Embedding, embed
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.paths import data_dir
 from core.progress import OnProgress, no_progress, on_terminal
 from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
 from core.runs.run import load_run
 
-HELP = "Judge all test images and look at every channel on them ahead of the dashboard: some minutes."
+HELP = "What the pages want to know of all test images, ahead of them: answers, channels, neighbours; some minutes."
 _out = plain_console()
 
 
 def survey(checkpoint: Checkpoint, images: ImageSet, progress: OnProgress = no_progress) -> tuple[Outcomes, Atlas]:
-    """What `checkpoint` says of the test images, and what its channels do on them; both are kept.
+    """What `checkpoint` says of the test images, what its channels do on them, where it places them: all is kept.
 
-    Raises CoreError as judge and compute_atlas do, OSError where they can't be kept.
+    Raises CoreError as judge, compute_atlas and embed do, OSError where it can't be kept.
     """
     model, count = open_model(checkpoint), len(images)
     outcomes = judge(model, images, lambda done: progress(done, count, f"Judged {done:,} of {count:,} images"))
     _keep(outcomes, checkpoint, OUTCOMES_FILE)
     atlas = compute_atlas(model, images, lambda done: progress(done, count, f"Channels on {done:,} of {count:,}"))
     _keep(atlas, checkpoint, ATLAS_FILE)
+    embedding = embed(model, images, lambda done: progress(done, count, f"Placed {done:,} of {count:,} images"))
+    _keep(embedding, checkpoint, EMBEDDING_FILE)
     return outcomes, atlas
 
 
-def _keep(found: Outcomes | Atlas, checkpoint: Checkpoint, file: str) -> None:
+def _keep(found: Outcomes | Atlas | Embedding, checkpoint: Checkpoint, file: str) -> None:
     if not checkpoint.run.is_readable:  # else its folder would come back in part
         raise RunError(f"Run {checkpoint.run.id!r} was deleted meanwhile: there is nothing to keep its answers for.")
     found.save(checkpoint.derived(file))

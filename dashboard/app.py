@@ -24,6 +24,7 @@ page = st.navigation(
         "Understand": [
             st.Page("app_pages/why.py", title="Why this class", icon=":material/ads_click:"),
             st.Page("app_pages/mistakes.py", title="Mistakes", icon=":material/rule:"),
+            st.Page("app_pages/neighbours.py", title="Neighbours", icon=":material/scatter_plot:"),
             st.Page("app_pages/layers.py", title="Layers over time", icon=":material/stacked_line_chart:"),
             st.Page("app_pages/walkthrough.py", title="Walkthrough", icon=":material/footprint:"),
             st.Page("app_pages/compare.py", title="Compare", icon=":material/compare:"),

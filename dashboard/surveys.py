@@ -1,4 +1,4 @@
-"""What all viewers share of passes over whole sets of images: the channel atlas, the outcomes, the history; bounded.
+"""What all viewers share of passes over whole sets of images: channel atlas, embedding, outcomes, history; bounded.
 
 A pass takes minutes: its result is kept for all, and beside the weights where the run folder can be written.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from core.data.images import ImageSet
@@ -15,18 +16,21 @@ from core.errors import DataError
 from core.history import History, read_history
 from core.inspection.atlas import ATLAS_FILE, Atlas, LayerAtlas
 from core.inspection.atlas import compute_atlas as inspect_channels
+from core.inspection.embedding import EMBEDDING_FILE, Embedding, embed, vector_of
+from core.inspection.embedding import nearest_in_pixels as search_pixels
 from core.inspection.patches import top_patches
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
 from dashboard import snapshots
 from dashboard.cache import network, test_fingerprint, test_images
-from dashboard.images import jpeg
+from dashboard.images import Chosen, jpeg
 from dashboard.slots import slot
 
 _LOOK_SECONDS = 0.5
 
-_Load = Callable[[Path], Atlas | Outcomes | None]
+_Found = Atlas | Embedding | Outcomes
+_Load = Callable[[Path], _Found | None]
 
 
 def atlas(checkpoint: Checkpoint) -> Atlas | None:
@@ -54,6 +58,47 @@ def _patches(key: tuple[str, ...], channel: int, _images: ImageSet, _entries: La
     return jpeg(top_patches(_images, _entries, key[-1], channel))
 
 
+def embedding(checkpoint: Checkpoint) -> Embedding | None:
+    """Where the checkpoint places its run's test images; None where it wasn't computed, or of others.
+
+    Where the test images are gone, what is stored is believed.
+    """
+    found: Embedding | None = _recall(checkpoint, EMBEDDING_FILE, Embedding.load)
+    return found
+
+
+def compute_embedding(checkpoint: Checkpoint, on_batch: Callable[[int], object]) -> None:
+    """Compute it, which takes minutes. Raises CoreError."""
+    _compute(checkpoint, EMBEDDING_FILE, Embedding.load, embed, on_batch)
+
+
+def vector(checkpoint: Checkpoint, found: Embedding, image: Chosen) -> np.ndarray:
+    """The picture as a point among those of `found`, which is the checkpoint's."""
+    return _vector((checkpoint.fingerprint, found.images, image.fingerprint), checkpoint, found, image)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _vector(key: tuple[str, ...], _checkpoint: Checkpoint, _found: Embedding, _image: Chosen) -> np.ndarray:  # noqa: ARG001
+    return vector_of(network(_checkpoint), _found, _image.picture)
+
+
+def nearest_in_pixels(images: ImageSet, found: Embedding, image: Chosen, count: int) -> np.ndarray:
+    """Which images of `found`, made of these, have pixels most like the picture's."""
+    return _nearest_in_pixels((found.images, image.fingerprint), image.number, count, images, found.numbers, image)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _nearest_in_pixels(
+    key: tuple[str, ...],  # noqa: ARG001
+    number: int | None,
+    count: int,
+    _images: ImageSet,
+    _numbers: np.ndarray,
+    _image: Chosen,
+) -> np.ndarray:
+    return search_pixels(_images, _numbers, _image.picture, count, number)
+
+
 def outcomes(checkpoint: Checkpoint) -> Outcomes | None:
     """What the checkpoint says of its run's test images; None where it was never asked.
 
@@ -77,7 +122,7 @@ def _compute(
     checkpoint: Checkpoint,
     file: str,
     load: _Load,
-    survey: Callable[..., Atlas | Outcomes],
+    survey: Callable[..., _Found],
     on_batch: Callable[[int], object],
 ) -> None:
     """Compute what `file` keeps, for all. Whoever asks meanwhile watches, and takes over if it is given up."""
@@ -112,7 +157,7 @@ def _recall(checkpoint: Checkpoint, file: str, load: _Load) -> Any:
     return found
 
 
-def _is_of_test_images(found: Atlas | Outcomes, checkpoint: Checkpoint) -> bool:
+def _is_of_test_images(found: _Found, checkpoint: Checkpoint) -> bool:
     try:
         images = test_fingerprint(checkpoint.run)
     except DataError:

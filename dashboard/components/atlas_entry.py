@@ -1,7 +1,5 @@
 """A channel's entry in the atlas: what it does over all test images; and the button that computes the atlas."""
 
-import time
-
 import numpy as np
 import streamlit as st
 
@@ -10,12 +8,12 @@ from core.inspection.atlas import ATLAS_FILE, Atlas
 from core.runs.checkpoints import Checkpoint
 from core.wording import duration
 from dashboard import cache, state, surveys
-from dashboard.components.status import STAY_IN_FRAGMENT, error_box
+from dashboard.components.status import error_box
+from dashboard.components.survey_pass import IMAGES_PER_SECOND, survey_pass
 from dashboard.drawing import bars_html, number_table
 from dashboard.markdown import plain
 
 _MOST_CLASSES = 10
-_IMAGES_PER_SECOND = 90  # on two processor cores
 
 
 def atlas_entry(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> None:
@@ -99,34 +97,7 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
     st.caption(
         f"What every channel of all layers does over all {total:,} test images: how often it is active, for which "
         "classes, on which patches most, and which are dead or duplicates. One pass through the network, kept beside "
-        f"the checkpoint: about {duration(total / _IMAGES_PER_SECOND)} on two processor cores."
+        f"the checkpoint: about {duration(total / IMAGES_PER_SECOND)} on two processor cores."
     )
     if pressed:
-        _compute(checkpoint, total)
-
-
-def _compute(checkpoint: Checkpoint, total: int) -> None:
-    bar = st.progress(0.0, "Starting")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        # A link, for a button of a fragment would wait until the fragment is done.
-        st.page_link(
-            "app_pages/feature_maps.py", label="Cancel", icon=":material/cancel:", width="content",
-            query_params=st.query_params.to_dict(),
-        )  # fmt: skip
-        st.caption(STAY_IN_FRAGMENT, width="content")
-    heard: list[tuple[float, int]] = []  # may begin in the middle: another viewer's pass is watched, not repeated
-
-    def on_batch(done: int) -> None:
-        if heard and done < heard[-1][1]:  # that pass was given up, and this one begins anew
-            heard.clear()
-        heard.append((time.monotonic(), done))
-        seconds, images = heard[-1][0] - heard[0][0], done - heard[0][1]
-        left = f" · about {duration(seconds / images * (total - done))} left" if images else ""
-        bar.progress(done / total, f"{done:,} of {total:,} images{left}")
-
-    try:
-        surveys.compute_atlas(checkpoint, on_batch)
-    except CoreError as error:
-        error_box(error)
-        return
-    st.rerun()
+        survey_pass(surveys.compute_atlas, checkpoint, total, "app_pages/feature_maps.py")

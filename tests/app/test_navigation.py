@@ -11,6 +11,7 @@ PAGES = {
     "time_machine": "Time machine",
     "why": "Why this class",
     "mistakes": "Mistakes",
+    "neighbours": "Neighbours",
     "layers": "Layers over time",
     "walkthrough": "Walkthrough",
     "compare": "Compare",

@@ -17,6 +17,7 @@ PAGES = {
     "time_machine": "over time, on one scale",
     "why": "Integrated gradients",
     "mistakes": "Click a cell",
+    "neighbours": "Place the test images",
     "layers": "How to read it",
     "walkthrough": "Where the value goes",
     "compare": "Curves, results and settings",

@@ -12,6 +12,7 @@ import pytest
 from core.__main__ import main
 from core.data.sources import load_test_images
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
+from core.inspection.embedding import EMBEDDING_FILE, Embedding, embed
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import find_checkpoint, load_model
 from core.runs.run import Run
@@ -27,7 +28,7 @@ def run(runs_dir: Path, trained_run: Run, data_dir: Path, monkeypatch: pytest.Mo
     return run
 
 
-def test_both_are_kept_as_computed_one_by_one(run: Run, data_dir: Path) -> None:
+def test_all_is_kept_as_computed_one_by_one(run: Run, data_dir: Path) -> None:
     images, model = load_test_images(run.config, data_dir=data_dir), load_model(run)
     heard: list[tuple[int, int, str]] = []
     survey(find_checkpoint(run), images, lambda *progress: heard.append(progress))
@@ -42,7 +43,12 @@ def test_both_are_kept_as_computed_one_by_one(run: Run, data_dir: Path) -> None:
     assert found.images == images.fingerprint()
     for layer, entry in whole.layers.items():
         np.testing.assert_allclose(found.layers[layer].mean, entry.mean, rtol=1e-5)
-    assert heard[-1] == (6, 6, "Channels on 6 of 6")
+    placed = Embedding.load(find_checkpoint(run).derived(EMBEDDING_FILE))
+    assert placed is not None
+    assert placed.images == images.fingerprint()
+    np.testing.assert_allclose(placed.vectors, embed(model, images).vectors, rtol=1e-2, atol=1e-2)
+    ends = [message for done, total, message in heard if done == total == 6]
+    assert ends == ["Judged 6 of 6 images", "Channels on 6 of 6", "Placed 6 of 6 images"]
 
 
 def test_the_command_says_what_it_found(
