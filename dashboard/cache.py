@@ -1,6 +1,7 @@
 """What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -11,6 +12,7 @@ from core.data.images import ImageSet
 from core.data.sources import load_data, load_test_images
 from core.data.uploads import decode_picture
 from core.inspection.attribution import Attribution, Method, attribute
+from core.inspection.backprojection import Way, backproject
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import filter_weights
 from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
@@ -218,6 +220,18 @@ def attribution(
 def has_attribution(checkpoint: Checkpoint, image: Chosen, method: Method, target: int) -> bool:
     """Whether it is known already: no need to ask before it is shown."""
     return slot("attribution", checkpoint.fingerprint, image.fingerprint, method, target).found is not None
+
+
+def backprojection(
+    checkpoint: Checkpoint, image: Chosen, layer: str, channel: int, unit: tuple[int, int], way: Way
+) -> np.ndarray:
+    """What each pixel does for one unit before its ReLU. Raises CheckpointError and InspectionError."""
+    return _backprojection(checkpoint.fingerprint, image.fingerprint, (layer, channel, unit, way), checkpoint, image)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)  # 0.6 MB each
+def _backprojection(weights: str, pixels: str, which: Any, _checkpoint: Checkpoint, _image: Chosen) -> np.ndarray:  # noqa: ARG001
+    return backproject(network(_checkpoint), _image.picture, *which)
 
 
 def kernel(checkpoint: Checkpoint, layer: str, channel: int) -> np.ndarray:

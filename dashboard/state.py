@@ -70,8 +70,8 @@ DIFFERENCE_ORDER = "differ"
 OFF = "off"
 GOAL = "goal"
 GOAL_CLASS = "goal_class"
-SEED = "seed"
-STEPS = "steps"
+SEED, STEPS = "seed", "steps"
+WAY = "raises"
 DREAM = "dream"
 MOSAICS = ("mosaic_a", "mosaic_b", "mosaic_difference")
 

@@ -14,6 +14,7 @@ from dashboard import cache, links, state
 from dashboard.components.atlas_entry import atlas_entry, offer_atlas
 from dashboard.components.layer_picker import pick_channel
 from dashboard.components.unit_view import EnlargedMap, unit_just_pinned, unit_view
+from dashboard.components.what_raises import what_raises
 from dashboard.drawing import number_table
 from dashboard.images import Chosen
 
@@ -52,6 +53,7 @@ def channel_view(
         _statistics(replace(maps, values=maps.values[channel][None]))
     with kernel:
         _filter(checkpoint, maps.layer, channel)
+    what_raises(checkpoint, image, maps, channel)
     if atlas:
         atlas_entry(checkpoint, atlas, maps.layer, channel)
     else:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.data.images import ImageSet
 from core.errors import CoreError
-from core.inspection.embedding import Embedding
+from core.inspection.embedding import EMBEDDING_FILE, Embedding
 from core.runs.checkpoints import Checkpoint
 from core.wording import duration
 from dashboard import cache, state, surveys
@@ -31,6 +31,11 @@ def offer_embedding(checkpoint: Checkpoint) -> None:
     except CoreError as error:
         st.caption(f"Neighbours are looked for among the test images. {plain(error)}")
         return
+    if surveys.keeps_others(checkpoint, EMBEDDING_FILE):
+        st.caption(
+            "The map kept with this checkpoint is of another copy of the test images than the one on this computer. "
+            "Place these to replace it."
+        )
     pressed = st.button(
         "Place the test images", icon=":material/scatter_plot:", key="compute_embedding", type="primary"
     )

@@ -9,8 +9,9 @@ import streamlit as st
 
 from core.data.sources import load_test_images
 from core.inspection.atlas import compute_atlas
+from core.inspection.feature_maps import feature_maps
 from core.inspection.receptive_field import receptive_field
-from core.runs.checkpoints import find_checkpoint, open_model
+from core.runs.checkpoints import find_checkpoint, load_model, open_model
 
 CHANNELS = {"conv1": 96, "conv2": 256, "conv3": 384, "conv4": 384, "conv5": 256}
 STAGES = {
@@ -231,6 +232,42 @@ def test_the_greatest_value_of_a_fixed_scale_is_the_users(maps, said):
     assert mosaic(at)["png"] != first
     at.segmented_control(key="scale").set_value("channel").run()
     assert at.number_input(key="greatest").disabled
+
+
+def pictures(at):
+    """The pictures of the page by what they show."""
+    found = [image.proto.imgs[0] for image in at.image]
+    return {picture.alt: picture.url for picture in found}
+
+
+def test_what_raises_a_unit_is_shown_when_asked_for(maps, trained_run, data_dir, said):
+    at = maps(layer="conv4", channel="9", row="3", column="8")
+    assert not any("raises" in alt for alt in pictures(at))
+    shown = {}
+    for way in ("gradient", "deconvolution", "guided"):
+        at.segmented_control(key="raises").set_value(way).run()
+        assert not at.exception
+        assert "The unit at row 3, column 8 of conv4, channel 9, before its ReLU." in said(at)
+        shown[way] = pictures(at)[f"What raises it: grey does nothing, unit 3, 8 ({way})"]
+        assert f"What it sees, unit 3, 8 ({way})" in pictures(at)
+    assert len(set(shown.values())) == 3
+    at.number_input(key="row").set_value(4).run()
+    assert "The unit at row 4, column 8" in said(at)
+    at.number_input(key="row").set_value(None).run()
+    values = feature_maps(
+        load_model(trained_run), load_test_images(trained_run.config, data_dir=data_dir).image(0), "conv4", "relu"
+    ).values[9]
+    row, column = divmod(int(values.argmax()), 13)
+    assert f"The unit at row {row}, column {column} of conv4" in said(at), "the strongest"
+
+
+def test_of_a_pooled_number_another_stage_tells_what_raises_it(maps, said):
+    at = maps(layer="conv2", stage="pool", raises="guided")
+    assert not at.exception
+    assert "choose the stage conv, relu or lrn" in said(at)
+    at.segmented_control(key="stage").set_value("lrn").run()
+    assert "of conv2, channel 0, before its ReLU." in said(at)
+    assert "The link asks for way back to the pixels 'x'" in said(maps(raises="x"))
 
 
 def test_another_picture_gives_other_maps(maps):
