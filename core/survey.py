@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 
 from core.arguments import add_checkpoint_flags, add_images_flag, plain_console, say_doubt, with_images
 from core.data.images import ImageSet
 from core.data.sources import load_test_images
-from core.errors import RunError
+from core.errors import InspectionError, RunError
 from core.inspection.atlas import ATLAS_FILE, Atlas, compute_atlas
 from core.inspection.embedding import EMBEDDING_FILE, Embedding, embed
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
@@ -22,17 +23,18 @@ _out = plain_console()
 
 
 def survey(checkpoint: Checkpoint, images: ImageSet, progress: OnProgress = no_progress) -> tuple[Outcomes, Atlas]:
-    """What `checkpoint` says of the test images, what its channels do on them, where it places them: all is kept.
+    """What `checkpoint` says of the test images, what its channels do on them, where it can place them: all is kept.
 
-    Raises CoreError as judge, compute_atlas and embed do, OSError where it can't be kept.
+    Raises CoreError as judge and compute_atlas do, OSError where it can't be kept.
     """
     model, count = open_model(checkpoint), len(images)
     outcomes = judge(model, images, lambda done: progress(done, count, f"Judged {done:,} of {count:,} images"))
     _keep(outcomes, checkpoint, OUTCOMES_FILE)
     atlas = compute_atlas(model, images, lambda done: progress(done, count, f"Channels on {done:,} of {count:,}"))
     _keep(atlas, checkpoint, ATLAS_FILE)
-    embedding = embed(model, images, lambda done: progress(done, count, f"Placed {done:,} of {count:,} images"))
-    _keep(embedding, checkpoint, EMBEDDING_FILE)
+    with contextlib.suppress(InspectionError):  # too few images, or a dead network: the rest is worth keeping
+        embedding = embed(model, images, lambda done: progress(done, count, f"Placed {done:,} of {count:,} images"))
+        _keep(embedding, checkpoint, EMBEDDING_FILE)
     return outcomes, atlas
 
 

@@ -17,10 +17,11 @@ def overview_panels(epochs: np.ndarray, found: LayerStatistics) -> list[Panel]:
 
     epochs: float64, M. found: of as many moments.
     """
+    start = "where they began" if epochs[0] == 0 else f"where they were after epoch {epochs[0]:g}"
     gradients = found.rms[:, KINDS.index("gradients")]
     return [
         _panel("Gradients", "Root mean square", epochs, gradients, y_log=True),
-        _panel("Weights: how far from where they began", "Share of their size", epochs, found.moved, y_percent=True),
+        _panel(f"Weights: how far from {start}", "Share of their size", epochs, found.moved, y_percent=True),
         _panel("Outputs that the ReLU makes zero", "Share", epochs, found.zeros, y_percent=True, y_range=(0.0, 1.0)),
         _panel("Channels that are zero everywhere", "Share", epochs, found.silent, y_percent=True, y_range=(0.0, 1.0)),
     ]

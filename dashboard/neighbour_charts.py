@@ -8,7 +8,13 @@ from dashboard.charts import class_labels
 
 # Tableau's ten: as many as CIFAR-10 has classes, told apart on light and on dark; more classes take turns.
 _COLORS = ("#4E79A7", "#F28E2B", "#E15759", "#76B7B2", "#59A14F", "#EDC948", "#B07AA1", "#FF9DA7", "#9C755F", "#BAB0AC")
-_SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up")  # one for each turn of the colours
+_SYMBOLS = (
+    "circle",
+    "diamond",
+    "square",
+    "cross",
+    "triangle-up",
+)  # another for each class and each turn of the colours
 _HEIGHT = 560
 
 
@@ -25,7 +31,7 @@ def embedding_map(found: Embedding, here: np.ndarray, nearest: np.ndarray) -> go
         figure.add_scatter(
             x=found.plane[mine, 0], y=found.plane[mine, 1], mode="markers", name=label, customdata=numbers[mine],
             marker={"color": _COLORS[index % len(_COLORS)], "size": 6, "opacity": 0.75,
-                    "symbol": _SYMBOLS[index // len(_COLORS) % len(_SYMBOLS)]},
+                    "symbol": _SYMBOLS[(index + index // len(_COLORS)) % len(_SYMBOLS)]},
             selected={"marker": {"opacity": 0.75}}, unselected={"marker": {"opacity": 0.75}},
             hovertemplate="test image %{customdata:,}<extra>" + label + "</extra>",
         )  # fmt: skip

@@ -204,8 +204,9 @@ def walk_to(layer: str, channel: int, row: int, column: int) -> None:
 
 def choose(key: str, value: int | str | None) -> None:
     """Set a choice from a click; None leaves it as it is."""
-    if value is not None:
-        st.session_state[key] = value
+    if value is None:
+        return
+    st.session_state[key] = value
     if key == IMAGE_INDEX:
         back_to_test_set()
 

@@ -12,9 +12,10 @@ import numpy as np
 from core.config import TrainConfig, make_config
 from core.errors import RunError
 from core.runs.differences import differing_settings
+from core.runs.layer_statistics import RELU_LAYERS
 from core.runs.metrics import MetricsReader, RateChange
 from core.runs.run import Run, RunState
-from core.runs.snapshots import silent_shares, snapshot_epochs
+from core.runs.snapshots import read_snapshot, snapshot_epochs
 
 _FEWEST_STEPS, _FEWEST_IMAGES = 20, 500  # that a loss is averaged over
 _DEAD = 0.5  # share of a layer's channels
@@ -98,9 +99,11 @@ class Record:
         """Of each conv layer the share of channels that say nothing, by the latest snapshot; empty where none tells."""
         epochs = snapshot_epochs(self.run)
         try:
-            return silent_shares(self.run, epochs[-1]) if epochs else {}
+            layers = read_snapshot(self.run, epochs[-1]).layers if epochs else None
         except RunError:  # a damaged snapshot: what the losses show stands without it
-            return {}
+            layers = None
+        shares = zip(RELU_LAYERS, layers.silent.tolist(), strict=True) if layers else ()
+        return {layer: share for layer, share in shares if layer.startswith("conv")}
 
     @property
     def is_dead(self) -> bool:
@@ -110,7 +113,7 @@ class Record:
     def dead_layers(self) -> str:
         """The layers that hardly answer any more; a sentence after others, or nothing."""
         dead = [f"{share:.0%} of {layer}" for layer, share in self.silent.items() if share >= _DEAD]
-        return f" Channels that answer 0 to all pinned images: {', '.join(dead)}." if dead else ""
+        return f" Channels that are zero everywhere in the latest snapshot: {', '.join(dead)}." if dead else ""
 
     def unlike_preset(self) -> str:
         """The decisive settings where the preset has others; a sentence after others, or nothing."""

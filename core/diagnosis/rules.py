@@ -83,14 +83,14 @@ def _learns_nothing(record: Record) -> Finding | None:
     evidence = (
         f"After {record.steps[-1]:,.0f} steps the training loss is {now:.2f}, and guessing gives {record.guessing:.2f}."
     )
-    if worst > 1.3 * max(record.guessing, record.losses[:3].mean()) or now > 1.15 * record.means.min():
-        evidence += f" It had risen to {worst:.4g}.{record.dead_layers()}"
-        return Finding("It learns nothing", evidence, _lower_rate(record))
-    if record.is_dead:
-        return Finding("It learns nothing, and won't", evidence + record.dead_layers(), _lower_rate(record))
+    has_risen = worst > 1.3 * max(record.guessing, record.losses[:3].mean()) or now > 1.15 * record.means.min()
+    evidence += f" It had risen to {worst:.4g}." if has_risen else ""
+    evidence += record.dead_layers()
+    if has_risen or record.is_dead:
+        return Finding(f"It learns nothing{', and will not' if record.is_dead else ''}", evidence, _lower_rate(record))
     return Finding(
         "It learns nothing yet",
-        evidence + record.dead_layers(),
+        evidence,
         f"The learning rate may be too low, something may hold it back, or the classes may not fit the images."
         f"{record.unlike_preset()}",
     )
@@ -240,7 +240,7 @@ def _error(record: Record) -> float:
 def _lower_rate(record: Record) -> str:
     new = "a new run with a third of it, or a longer warm-up"
     by_hand = f" By hand it was × {record.change.factor:g} of its schedule." if record.change.factor != 1 else ""
-    if record.is_finished:
+    if record.is_finished or record.is_dead:
         advice = f"Begin {new}."
     else:
         when = "at once" if record.state.is_active else "before you resume"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.data.images import ImageSet
+from core.data.images import ImageSet, require_classes
 from core.errors import InspectionError
 from core.files import load_arrays, save_arrays
 from core.model.alexnet import CONV_LAYERS, INPUT_SIZE, AlexNet, normalize
@@ -92,8 +92,10 @@ def compute_atlas(model: AlexNet, images: ImageSet, on_batch: Callable[[int], ob
 
     The memory it takes is flat, whatever the number of images. The network runs in float32 and evaluation mode, up to
     relu5; `model` itself is left as it is.
-    Raises InspectionError where there is no image, or an activation is not finite.
+    Raises DataError for images of other classes than the network knows, InspectionError where there is no image, or an
+    activation is not finite.
     """
+    require_classes(images, model.class_names)
     if len(images) == 0:
         raise InspectionError("The channel atlas needs at least one image, and this set has none.")
     device = next(model.parameters()).device

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.data.images import ImageSet
+from core.data.images import ImageSet, require_classes
 from core.data.prepare import Picture, to_batch
 from core.errors import InspectionError
 from core.files import load_arrays, save_arrays
@@ -20,13 +20,14 @@ from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 from core.prediction import evaluation_view
 
 EMBEDDING_FILE = "embedding-test.npz"  # for Checkpoint.derived: of the run's test images
-_MOST_IMAGES = 10_000  # of a larger set as many, evenly spread
+MOST_IMAGES = 10_000  # of a larger set as many, evenly spread
 _MOST_ON_PLANE = 2_000  # t-SNE takes 8 s for them on two cores, 49 s for 10,000
 _DIMENSIONS = 32
 _PERPLEXITY = 30  # about how many neighbours t-SNE keeps together
 _FEWEST_FOR_TSNE = 10
 _NEAREST_ON_PLANE = 5
-_AT_ONCE = 500  # images whose pixels are compared
+_PIXELS_AT_ONCE = 1 << 19  # that are compared: 500 images of 32 x 32
+_ALIKE = 1e-5  # of the greatest value: less is rounding
 _BATCH = 25  # as the atlas: keeps maps small enough for freed memory to be used again
 
 
@@ -35,8 +36,8 @@ class Embedding:
     """N images of a set as points; K classes.
 
     numbers: int32 N, their positions in the set, ascending. labels: int64 N. vectors: float32, N x D, the first
-    principal components of what fc7 says after its ReLU. mean: float32 4096, axes: float32 D x 4096, orthonormal: of
-    another picture's fc7 they make such a vector. kept: share of the variance that the D components hold, 0..1.
+    principal components of what fc7 says after its ReLU, in units of `scale`, the greatest that it says. mean: float32
+    4096, axes: float32 D x 4096, orthonormal: of another picture's fc7 they make such a vector.
     plane: float32 M x 2, places of M of the N images, every k-th, by t-SNE of the vectors (van der Maaten and Hinton
     2008): who is near is alike, how far the others are means little. on_plane: int64 M, which of the N they are.
     images: ImageSet.fingerprint() of the set.
@@ -45,9 +46,9 @@ class Embedding:
     numbers: np.ndarray
     labels: np.ndarray
     vectors: np.ndarray
+    scale: float
     mean: np.ndarray
     axes: np.ndarray
-    kept: float
     plane: np.ndarray
     on_plane: np.ndarray
     images: str
@@ -63,22 +64,22 @@ class Embedding:
     def load(cls, path: Path) -> Embedding | None:
         """What save wrote; None where it is missing, damaged, or of another form."""
         found = load_arrays(path, cls.__dataclass_fields__.keys())
-        if found is None:
+        if found is None or not _fits(**found):
             return None
         vectors, mean, axes = (found[name].astype(np.float32) for name in ("vectors", "mean", "axes"))
-        kept, images, names = float(found["kept"]), str(found["images"]), tuple(found["class_names"].tolist())
+        scale, images, names = float(found["scale"]), str(found["images"]), tuple(found["class_names"].tolist())
         places = found["plane"], found["on_plane"]
-        return cls(found["numbers"], found["labels"], vectors, mean, axes, kept, *places, images, names)
+        return cls(found["numbers"], found["labels"], vectors, scale, mean, axes, *places, images, names)
 
-    def nearest(self, vector: np.ndarray, count: int, *, but: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The `count` images closest to `vector` (D), the closest first: which of the N, and their distances.
+    def nearest(self, vector: np.ndarray, count: int, *, but: int | None = None) -> np.ndarray:
+        """Which of the N images are the `count` closest to `vector` (D), the closest first: int64.
 
         but: the number, in the set, of an image that doesn't count: the one that is asked about.
         """
         distances = np.linalg.norm(self.vectors - vector, axis=1)
-        distances[self.numbers == but] = np.inf
-        order = np.argsort(distances, kind="stable")[: min(count, int(np.isfinite(distances).sum()))]
-        return order, distances[order]
+        order = np.argsort(distances, kind="stable")
+        found: np.ndarray = order[self.numbers[order] != but][:count]
+        return found
 
     def place(self, vector: np.ndarray, number: int | None) -> np.ndarray:
         """Where on the plane `vector` (D) belongs: float32, 2.
@@ -96,32 +97,37 @@ def embed(model: AlexNet, images: ImageSet, on_batch: Callable[[int], object] | 
     """Where `model` places the images of a set; on_batch hears the number done after each batch, of len(images).
 
     One pass, then principal components and t-SNE, some ten seconds of their own on two cores. The network runs in
-    float32 and evaluation mode; `model` itself is left as it is. Raises InspectionError for fewer than three images,
-    and where what fc7 says is not finite.
+    float32 and evaluation mode; `model` itself is left as it is. Raises DataError for images of other classes than the
+    network knows, InspectionError for fewer than three images, and where what fc7 says is not finite or tells no image
+    from another.
     """
+    require_classes(images, model.class_names)
     if len(images) < 3:
         raise InspectionError(f"Neighbours need three images at least, and this set has {len(images)}.")
-    numbers = _evenly(len(images), _MOST_IMAGES)
+    numbers = _evenly(len(images), MOST_IMAGES)
     said = np.empty((len(numbers), model.fc7.out_features), dtype=np.float32)
     for start in range(0, len(numbers), _BATCH):
         chosen = numbers[start : start + _BATCH]
         said[start : start + len(chosen)] = _fc7(model, images.images[torch.from_numpy(chosen)])
         if on_batch is not None:
             on_batch(int(chosen[-1]) + 1)
+    scale = float(said.max())
     if not np.isfinite(said).all():
         raise InspectionError("What fc7 says is not finite: the training went astray; choose another checkpoint.")
-    vectors, mean, axes, kept = _principal_components(said)
+    if np.ptp(said, axis=0).max() <= _ALIKE * scale:
+        raise InspectionError("fc7 says the same of all images: a layer before it is dead; choose another checkpoint.")
+    vectors, mean, axes = _principal_components(said / scale)
     on_plane = _evenly(len(numbers), _MOST_ON_PLANE)
     return Embedding(
-        numbers.astype(np.int32), images.labels.numpy()[numbers], vectors, mean, axes, kept, _plane(vectors[on_plane]),
-        on_plane, images.fingerprint(), images.class_names,
+        numbers.astype(np.int32), images.labels.numpy()[numbers], vectors, scale, mean, axes,
+        _plane(vectors[on_plane]), on_plane, images.fingerprint(), images.class_names,
     )  # fmt: skip
 
 
 def vector_of(model: AlexNet, embedding: Embedding, picture: Picture) -> np.ndarray:
     """The picture as a point among those of `embedding`, which is the model's: float32, D. Raises ImageError."""
     said = _fc7(model, to_batch([picture], model.input_spec.image_size))[0]
-    vector: np.ndarray = embedding.axes @ (said - embedding.mean)
+    vector: np.ndarray = embedding.axes @ (said / embedding.scale - embedding.mean)
     return vector
 
 
@@ -134,40 +140,38 @@ def nearest_in_pixels(
     """
     pixels = to_batch([picture], images.image_size)[0].float()
     chosen = torch.from_numpy(numbers.astype(np.int64))
-    parts = (images.images[part].float() for part in torch.split(chosen, _AT_ONCE))
-    distances = torch.cat([(part - pixels).square().sum((1, 2, 3)) for part in parts])
-    distances[chosen == (-1 if but is None else but)] = torch.inf
-    order: np.ndarray = distances.sort(stable=True).indices.numpy()
-    return order[: min(count, int(distances.isfinite().sum()))]
+    at_once = max(1, _PIXELS_AT_ONCE // images.image_size**2)
+    parts = (images.images[part].float() for part in torch.split(chosen, at_once))
+    order = torch.cat([part.sub_(pixels).square_().sum((1, 2, 3)) for part in parts]).sort(stable=True).indices.numpy()
+    found: np.ndarray = order[numbers[order] != but][:count]
+    return found
 
 
 def _fc7(model: AlexNet, pixels: torch.Tensor) -> np.ndarray:
     """What fc7 says after its ReLU of images (uint8, N x 3 x S x S): float32, N x 4096."""
-    network = evaluation_view(model)
     device = next(model.parameters()).device
     with torch.inference_mode():
         batch = normalize(pixels.to(device), model.input_spec, None)
-        said: np.ndarray = dict(network.activations(batch, INPUT_SIZE))["relu7"].float().cpu().numpy()
+        layers = evaluation_view(model).activations(batch, INPUT_SIZE)
+        said: np.ndarray = next(output for name, output in layers if name == "relu7").float().cpu().numpy()
     return said
 
 
-def _principal_components(said: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Vectors, mean, axes and the share of the variance that they keep."""
+def _principal_components(said: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vectors, mean and axes, float32."""
     from sklearn.decomposition import PCA  # takes a second to import
 
     found = PCA(min(_DIMENSIONS, len(said) - 1), svd_solver="randomized", random_state=0)
-    with np.errstate(invalid="ignore"):  # a dead network says the same of all images: then no share is defined
-        vectors = found.fit_transform(said)
-    kept = float(np.nan_to_num(found.explained_variance_ratio_).sum())
-    return vectors.astype(np.float32), found.mean_.astype(np.float32), found.components_.astype(np.float32), kept
+    vectors = found.fit_transform(said)
+    return vectors.astype(np.float32), found.mean_.astype(np.float32), found.components_.astype(np.float32)
 
 
 def _plane(vectors: np.ndarray) -> np.ndarray:
-    """M points of D dimensions in two: by t-SNE; of a few, or where all are alike, as their first two components."""
+    """M points of D dimensions in two: by t-SNE, of a few, or where all are one, as their first two components."""
     from sklearn.manifold import TSNE
 
-    if len(vectors) < _FEWEST_FOR_TSNE or not vectors.any():
-        return np.pad(vectors, ((0, 0), (0, 1)))[:, :2]
+    if len(vectors) < _FEWEST_FOR_TSNE or np.ptp(vectors, axis=0).max() <= _ALIKE:
+        return vectors[:, :2]
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
     places: np.ndarray = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
     return places
@@ -177,3 +181,22 @@ def _evenly(count: int, most: int) -> np.ndarray:
     """At most `most` of the numbers below `count`, as far apart as can be: int64, ascending."""
     found: np.ndarray = np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
     return found
+
+
+def _fits(
+    numbers: np.ndarray, labels: np.ndarray, vectors: np.ndarray, scale: np.ndarray, mean: np.ndarray,
+    axes: np.ndarray, plane: np.ndarray, on_plane: np.ndarray, images: np.ndarray, class_names: np.ndarray,
+) -> bool:  # fmt: skip
+    """Whether arrays of a file belong together as those of an Embedding do."""
+    count, points = len(np.atleast_1d(numbers)), len(np.atleast_1d(on_plane))
+    floats = vectors, scale, mean, axes, plane
+    return (
+        all(np.issubdtype(array.dtype, np.integer) for array in (numbers, labels, on_plane))
+        and all(np.issubdtype(array.dtype, np.floating) and np.isfinite(array).all() for array in floats)
+        and (numbers.shape, labels.shape, on_plane.shape) == ((count,), (count,), (points,))
+        and vectors.ndim == 2
+        and (len(vectors), axes.shape) == (count, (vectors.shape[1], mean.size))
+        and (mean.ndim, scale.ndim, images.ndim, class_names.ndim, plane.shape) == (1, 0, 0, 1, (points, 2))
+        and points > 0
+        and bool(np.isin(labels, np.arange(len(class_names))).all() and np.isin(on_plane, np.arange(count)).all())
+    )

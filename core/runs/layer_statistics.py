@@ -12,6 +12,11 @@ RELU_LAYERS = (*CONV_LAYERS, "fc6", "fc7")
 LAYERS = (*RELU_LAYERS, "fc8")
 KINDS = ("weights", "gradients", "outputs")
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+SAMPLE = 2048  # weights of a layer that are kept; a root mean square over them is right within some 2 %
+SHAPES = (
+    (len(KINDS), len(LAYERS), len(QUANTILES)), (len(KINDS), len(LAYERS)), (len(RELU_LAYERS),), (len(RELU_LAYERS),),
+    (len(LAYERS), SAMPLE),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,8 @@ class LayerStatistics:
 
     quantiles: KINDS x LAYERS x QUANTILES. rms: KINDS x LAYERS, the root of the mean square. zeros: RELU_LAYERS, the
     share of the outputs that the ReLU makes 0, 0..1. silent: RELU_LAYERS, the share of the channels (of a fully
-    connected layer, the neurons) that are 0 everywhere on all of the images. sample: LAYERS x some, a few of the
-    weights, the same at each moment.
+    connected layer, the neurons) that are 0 everywhere on all of the images. sample: LAYERS x SAMPLE, some of the
+    weights, the same ones at each moment.
     """
 
     quantiles: np.ndarray
@@ -33,6 +38,11 @@ class LayerStatistics:
     zeros: np.ndarray
     silent: np.ndarray
     sample: np.ndarray
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of its arrays; at one moment SHAPES."""
+        return tuple(array.shape for array in vars(self).values())
 
     @property
     def moved(self) -> np.ndarray:

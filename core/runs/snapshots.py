@@ -22,15 +22,13 @@ import numpy as np
 
 from core.errors import RunError
 from core.files import load_arrays, remove, save_arrays
-from core.model.alexnet import CONV_LAYERS
-from core.runs.layer_statistics import LayerStatistics, stacked
+from core.runs.layer_statistics import SHAPES, LayerStatistics, stacked
 from core.runs.run import Run
 
 MAX_PINNED = 8
 _FIRST, _MOST = 10, 40  # epochs of which all are kept, and about how many are in all
 _EARLY = (0.0625, 0.125, 0.25, 0.5)  # of the first epoch
 _FEWEST_STEPS = 16  # of an epoch that such parts are taken of
-_FEWEST = 4  # pinned images that say something of a channel
 PHOTO = -1  # among numbers of test images: the photograph that comes with the project
 _FILE = re.compile(r"epoch-(\d{4,}(?:\.\d+)?)\.npz")
 _STATISTICS = [f"layers.{name}" for name in LayerStatistics.__dataclass_fields__]
@@ -170,7 +168,7 @@ def read_snapshot(run: Run, epoch: float) -> Snapshot:
 def tells_of_layers(run: Run) -> bool:
     """Whether the newest snapshot says what the numbers in the layers are like; those of earlier versions don't."""
     epochs = snapshot_epochs(run)
-    return bool(epochs and load_arrays(snapshot_file(run, epochs[-1]), (), _STATISTICS))
+    return bool(epochs and _statistics(load_arrays(snapshot_file(run, epochs[-1]), (), _STATISTICS) or {}))
 
 
 def layers_over_time(run: Run) -> tuple[np.ndarray, LayerStatistics]:
@@ -186,7 +184,11 @@ def layers_over_time(run: Run) -> tuple[np.ndarray, LayerStatistics]:
 
 
 def _statistics(found: Arrays) -> LayerStatistics | None:
-    return LayerStatistics(*(found[name] for name in _STATISTICS)) if set(_STATISTICS) <= found.keys() else None
+    """None where the arrays lack one, or are of another form."""
+    if not set(_STATISTICS) <= found.keys():
+        return None
+    statistics = LayerStatistics(*(found[name] for name in _STATISTICS))
+    return statistics if statistics.shapes == SHAPES else None
 
 
 def read_snapshot_maps(run: Run, epoch: float, layer: str, pinned: int) -> np.ndarray:
@@ -204,22 +206,6 @@ def read_snapshot_bytes(run: Run, epoch: float, layer: str, pinned: int) -> tupl
     names = f"{layer}.maps.{pinned}", f"{layer}.tops.{pinned}"
     found = _read(snapshot_file(run, epoch), run, *names)
     return found[names[0]], found[names[1]]
-
-
-def silent_shares(run: Run, epoch: float) -> dict[str, float]:
-    """Of each conv layer the share of its channels, 0..1, that are 0 everywhere on all pinned images.
-
-    Empty where these are fewer than four: that a channel has no word on one image means little. Raises RunError where
-    the snapshot is missing or damaged.
-    """
-    names = [f"{layer}.tops.{pinned}" for layer in CONV_LAYERS for pinned in range(MAX_PINNED)]
-    tops = _read(snapshot_file(run, epoch), run, optional=names)
-    if f"{CONV_LAYERS[0]}.tops.{_FEWEST - 1}" not in tops:
-        return {}
-    return {
-        layer: float(np.all([top == 0 for name, top in tops.items() if name.startswith(f"{layer}.")], axis=0).mean())
-        for layer in CONV_LAYERS
-    }
 
 
 def snapshot_file(run: Run, epoch: float) -> Path:

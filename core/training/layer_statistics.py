@@ -10,10 +10,9 @@ from torch.nn import functional
 
 from core.data.images import ImageSet
 from core.model.alexnet import AlexNet, normalize
-from core.runs.layer_statistics import LAYERS, QUANTILES, RELU_LAYERS, LayerStatistics
+from core.runs.layer_statistics import LAYERS, QUANTILES, RELU_LAYERS, SAMPLE, LayerStatistics
 
 _MOST_VALUES = 1 << 16  # that quantiles are taken of: fc6 has 38 million weights, and sorting them takes seconds
-_SAMPLE = 2048  # weights of a layer that are kept; a root mean square over them is right within some 2 %
 
 
 def measure_layers(model: AlexNet, images: ImageSet, precision: torch.dtype) -> LayerStatistics:
@@ -31,7 +30,7 @@ def measure_layers(model: AlexNet, images: ImageSet, precision: torch.dtype) -> 
         rms=_table([[_rms(values.detach()) for values in layers] for layers in kinds]),
         zeros=_table([is_zero.float().mean() for is_zero in zero]),
         silent=_table([is_zero.transpose(0, 1).flatten(1).all(1).float().mean() for is_zero in zero]),
-        sample=_table([_drawn(values.detach(), _SAMPLE) for values in weights]),
+        sample=_table([_drawn(values.detach(), SAMPLE) for values in weights]),
     )
 
 
@@ -40,10 +39,11 @@ def _outputs(model: AlexNet, images: ImageSet, precision: torch.dtype) -> dict[s
     device = model.conv1.weight.device
     was_training = model.training
     model.eval()
-    with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-        outputs = dict(model.activations(normalize(images.images.to(device), model.input_spec)))
-    model.train(was_training)
-    return outputs
+    try:
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            return dict(model.activations(normalize(images.images.to(device), model.input_spec)))
+    finally:
+        model.train(was_training)
 
 
 def _quantiles(values: torch.Tensor) -> torch.Tensor:
@@ -58,8 +58,9 @@ def _drawn(values: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _rms(values: torch.Tensor) -> torch.Tensor:
-    norm: torch.Tensor = torch.linalg.vector_norm(values.float())
-    return norm / math.sqrt(values.numel())
+    # In float32 the squares of small gradients would be 0.
+    norm: torch.Tensor = torch.linalg.vector_norm(values, dtype=torch.float64)
+    return (norm / math.sqrt(values.numel())).float()
 
 
 def _table(cells: list[torch.Tensor] | list[list[torch.Tensor]]) -> np.ndarray:

@@ -42,7 +42,7 @@ def check_pinned(config: TrainConfig, num_test: int) -> None:
 
 def watch(writer: RunWriter, config: TrainConfig, data: DataSplits) -> Watched | None:
     """The images whose maps are kept, by default the first test image of each class, and those that layers are measured
-    on, at most a batch of them; None where no snapshots are wanted.
+    on; None where no snapshots are wanted.
 
     Raises DataError for an image that there isn't, and where the images are not those that the run began with.
     """
@@ -58,7 +58,7 @@ def watch(writer: RunWriter, config: TrainConfig, data: DataSplits) -> Watched |
     pinned = Pinned(pixels, np.array(numbers, dtype=np.int64), labels, data.val.labels.numpy())
     if current().is_first:
         _keep(writer.run, pinned)
-    count = min(_MEASURED, config.batch_size, len(data.train))
+    count = min(_MEASURED, len(data.train))
     spread = torch.linspace(0, len(data.train) - 1, count).long()  # a folder's images come class by class
     return Watched(chosen, data.train.select(spread))
 

@@ -17,15 +17,17 @@ _WATCH_SECONDS = 3.0
 _HOW_TO_READ = """
 Measured at each snapshot on up to 16 training images, always the same, as they are stored and without dropout.
 
-- **Gradients**: how steeply the loss depends on a layer's weights. A step moves the weights by them, so a layer whose
-  gradients are tiny learns slowly. A line that ends has come to exactly 0: nothing moves these weights any more.
+- **Gradients**: how steeply the loss depends on a layer's weights. Plain gradient descent moves the weights by them;
+  Adam, AdamW and Muon even out how large they are, so their course tells more than which layer has the largest. A line
+  that ends has come to 0: nothing of the images reaches these weights any more.
 - **Weights**: how far they are from where they began, beside how large they were. A layer that stays near 0 % answers
-  much as it did untrained.
-- **Outputs that the ReLU makes zero**: about half before training, for the first weights are as often negative as
-  positive. More later on: a channel then answers to fewer things.
+  much as it did then.
+- **Outputs that the ReLU makes zero**: about half with fresh weights, which are as often negative as positive. More
+  later on: a channel then answers to fewer things.
 - **Channels that are zero everywhere** on all of those images. In fc6 and fc7 that is common, since a neuron answers to
-  few images. Of the convolutions hardly any should be: a layer that reaches 100 % is dead, gradients before it are 0,
-  and no further training brings it back. Most often the learning rate was too high.
+  few images. Of the convolutions hardly any should be: a layer that reaches 100 % is dead. What comes after it sees
+  nothing of the images, its own gradients and those before it are 0, and no further training brings it back. Most often
+  the learning rate was too high.
 """
 
 
@@ -35,7 +37,7 @@ def look(run: Run, is_live: bool) -> None:
         st.rerun()
     try:
         epochs, found = snapshots.layers(run)
-        live_charts(overview_panels(epochs, found), x_title="Epoch", key="all_layers", revision=run.id)
+        live_charts(overview_panels(epochs, found), x_title="Epoch", key="layer_curves", revision=run.id)
         st.markdown("#### One layer")
         layer = pick_layer(LAYERS)
         st.caption("The line is the median; the bands hold the middle 50, 90 and 98 % of the values.")

@@ -14,7 +14,7 @@ st.markdown(
     "Which test images are alike to the network, and where does it place this picture among them? The paper of 2012 "
     "asks the same in its figure 4."
 )
-checkpoint = checkpoint_picker(can_follow=True)
+checkpoint = checkpoint_picker()
 if checkpoint is None:
     st.stop()
 images = image_picker(checkpoint.run)

@@ -9,11 +9,12 @@ from core.runs.checkpoints import Checkpoint
 from core.wording import duration
 from dashboard import cache, state, surveys
 from dashboard.components.status import error_box
-from dashboard.components.survey_pass import IMAGES_PER_SECOND, survey_pass
+from dashboard.components.survey_pass import survey_pass
 from dashboard.drawing import bars_html, number_table
 from dashboard.markdown import plain
 
 _MOST_CLASSES = 10
+_IMAGES_PER_SECOND = 90  # on two processor cores
 
 
 def atlas_entry(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> None:
@@ -97,7 +98,7 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
     st.caption(
         f"What every channel of all layers does over all {total:,} test images: how often it is active, for which "
         "classes, on which patches most, and which are dead or duplicates. One pass through the network, kept beside "
-        f"the checkpoint: about {duration(total / IMAGES_PER_SECOND)} on two processor cores."
+        f"the checkpoint: about {duration(total / _IMAGES_PER_SECOND)} on two processor cores."
     )
     if pressed:
         survey_pass(surveys.compute_atlas, checkpoint, total, "app_pages/feature_maps.py")

@@ -89,7 +89,7 @@ class Panel:
 def live_charts(panels: Sequence[Panel], *, x_title: str, key: str, revision: str) -> None:
     """Draw all panels in one responsive grid: two columns from 780 px of width, else one.
 
-    Call it once per page, typically in a fragment with `run_every`. Zoom, legend choices and the
+    Typically called in a fragment with `run_every`; `key` tells the grids of a page apart. Zoom, legend choices and the
     drag mode are kept as long as `revision` stays the same; give a new one for another run or
     another x axis. `x_title` names the shared x axis with its unit.
 

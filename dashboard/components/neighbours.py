@@ -7,12 +7,11 @@ import streamlit as st
 
 from core.data.images import ImageSet
 from core.errors import CoreError
-from core.inspection.embedding import EMBEDDING_FILE, Embedding
+from core.inspection.embedding import EMBEDDING_FILE, MOST_IMAGES, Embedding
 from core.runs.checkpoints import Checkpoint
-from core.wording import duration
 from dashboard import cache, state, surveys
 from dashboard.components.gallery import thumbnails
-from dashboard.components.survey_pass import IMAGES_PER_SECOND, survey_pass
+from dashboard.components.survey_pass import survey_pass
 from dashboard.images import Chosen
 from dashboard.markdown import plain, some
 from dashboard.neighbour_charts import embedding_map
@@ -39,9 +38,10 @@ def offer_embedding(checkpoint: Checkpoint) -> None:
     pressed = st.button(
         "Place the test images", icon=":material/scatter_plot:", key="compute_embedding", type="primary"
     )
+    count = min(total, MOST_IMAGES)
     st.caption(
-        f"The network looks at the {total:,} test images once, and that is kept beside the checkpoint for all viewers. "
-        f"About {duration(total / IMAGES_PER_SECOND)} on two processor cores."
+        f"The network looks at {count:,} test images once, which takes a few minutes on a CPU. What it finds is kept "
+        "beside the checkpoint for all viewers."
     )
     if pressed:
         survey_pass(surveys.compute_embedding, checkpoint, total, "app_pages/neighbours.py")
@@ -50,7 +50,7 @@ def offer_embedding(checkpoint: Checkpoint) -> None:
 def neighbours(checkpoint: Checkpoint, found: Embedding, image: Chosen) -> None:
     """The map of the test images with the picture in it, and those nearest to it. Raises CoreError."""
     vector = surveys.vector(checkpoint, found, image)
-    nearest, _ = found.nearest(vector, _COUNT, but=image.number)
+    nearest = found.nearest(vector, _COUNT, but=image.number)
     try:
         images = cache.test_images(checkpoint.run)
     except CoreError:  # the map and the numbers say enough until they are there; the image picker says why they aren't
@@ -90,7 +90,8 @@ def _picture(checkpoint: Checkpoint, image: Chosen) -> None:
     picture, words = st.columns([1, 2], vertical_alignment="center")
     picture.image(image.enlarged(), width="stretch", alt=f"The picture: {image.name}")
     truth = f" ({plain(image.label)})" if image.label else ""
-    words.markdown(f"**{plain(image.name).capitalize()}**{truth}: taken for **{plain(name)}** with {probability:.0%}.")
+    title = plain(image.name[:1].upper() + image.name[1:])
+    words.markdown(f"**{title}**{truth}: taken for **{plain(name)}** with {probability:.0%}.")
 
 
 def _listed(images: ImageSet | None, found: Embedding, chosen: np.ndarray, title: str, key: str) -> None:

@@ -10,8 +10,6 @@ from core.runs.checkpoints import Checkpoint
 from core.wording import duration
 from dashboard.components.status import STAY_IN_FRAGMENT, error_box
 
-IMAGES_PER_SECOND = 90  # on two processor cores
-
 
 def survey_pass(
     compute: Callable[[Checkpoint, Callable[[int], object]], None], checkpoint: Checkpoint, total: int, page: str
@@ -32,7 +30,8 @@ def survey_pass(
         heard.append((time.monotonic(), done))
         seconds, images = heard[-1][0] - heard[0][0], done - heard[0][1]
         left = f" · about {duration(seconds / images * (total - done))} left" if images else ""
-        bar.progress(done / total, f"{done:,} of {total:,} images{left}")
+        words = f"{done:,} of {total:,} images{left}" if done < total else "All images seen; some seconds more"
+        bar.progress(done / total, words)
 
     try:
         compute(checkpoint, on_batch)

@@ -29,6 +29,7 @@ def test_it_draws_all_layers_and_one_of_them(layers, trained_run):
     assert not at.exception
     assert not at.warning
     found = layers_over_time(trained_run)
+    assert overview_panels(*found)[1].title == "Weights: how far from where they began"
     expected = [panel_spec(panel) for panel in [*overview_panels(*found), *spread_panels(*found, "fc7")]]
     assert panels_of(at) == json.loads(json.dumps(expected))
     assert [panel["title"] for panel in expected[4:]] == ["Weights of fc7", "Gradients of fc7", "Outputs of fc7"]
@@ -93,6 +94,7 @@ def test_one_that_began_in_an_earlier_version_tells_what_it_can(open_page, runs_
     assert layers_over_time(run)[0].tolist() == [1, 2]
     at = open_page(runs_dir, "layers", run="old")
     assert not at.exception
+    assert panels_of(at)[1]["title"] == "Weights: how far from where they were after epoch 1"
     assert len(panels_of(at)) == 7
 
 

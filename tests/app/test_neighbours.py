@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,11 +78,9 @@ def test_without_the_test_images_it_asks_for_them(open_page, packed_run, said):
 def test_what_was_kept_serves_without_them(open_page, packed_run, runs_dir, trained_run, said):
     shutil.copytree(packed_run.path, runs_dir / "b")
     run = Run(runs_dir / "b")
-    drawn = make_shapes(20, 12, seed=0)[1]
-    model = load_model(run)
-    known = embed(model, drawn)
-    own = Embedding(**vars(known) | {"labels": known.labels % 3, "class_names": model.class_names})
-    own.save(find_checkpoint(run, "best").derived(EMBEDDING_FILE))
+    model, drawn = load_model(run), make_shapes(20, 12, seed=0)[1]
+    drawn = replace(drawn, labels=drawn.labels % 3, class_names=model.class_names)
+    embed(model, drawn).save(find_checkpoint(run, "best").derived(EMBEDDING_FILE))
     at = open_page(runs_dir, "neighbours", run="b")
     assert not at.exception
     assert points(at) == list(range(12))
@@ -96,7 +95,7 @@ def test_the_map_marks_picture_and_neighbours():
     labels = np.arange(24) % 12
     plane = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
     found = Embedding(
-        np.arange(0, 48, 2, dtype=np.int32), labels, np.zeros((24, 3)), np.zeros(4096), np.zeros((3, 4096)), 1.0, plane,
+        np.arange(0, 48, 2, dtype=np.int32), labels, np.zeros((24, 3)), 1.0, np.zeros(4096), np.zeros((3, 4096)), plane,
         np.arange(0, 24, 2), "", names,
     )  # fmt: skip
     figure = embedding_map(found, np.array([1.0, 2.0]), np.array([0, 3, 4]))

@@ -13,7 +13,7 @@ import pytest
 from core.config import make_config
 from core.diagnosis.record import Record, read_record
 from core.diagnosis.rules import Finding, diagnose, findings
-from core.model import CONV_LAYERS
+from core.runs.layer_statistics import RELU_LAYERS, SHAPES, LayerStatistics
 from core.runs.metrics import MetricsReader, RateChange
 from core.runs.run import Run, RunState, create_run
 from core.runs.snapshots import Snapshot, write_snapshot
@@ -163,30 +163,29 @@ def test_a_small_loss_may_double(healthy: Record) -> None:
 
 
 def with_silent(record: Record, **shares: float) -> None:
-    """Leave a snapshot in which this share of a layer's channels, in tenths, has no word on any pinned image."""
-    layers = {}
-    for layer in CONV_LAYERS:
-        tops = np.ones((8, 10), dtype=np.float32)
-        tops[:, : round(10 * shares.get(layer, 0))] = 0
-        tops[0, 9] = 0  # on one image only: alive
-        layers[layer] = np.zeros((8, 10, 2, 2), np.uint8), tops
+    """Leave a snapshot in which this share of a layer's channels says nothing; of fc6 and fc7 all."""
+    silent = np.array([shares.get(layer, 1.0 if layer.startswith("fc") else 0.0) for layer in RELU_LAYERS], np.float32)
+    quantiles, rms, zeros, _, sample = (np.zeros(shape, np.float32) for shape in SHAPES)
+    layers = LayerStatistics(quantiles, rms, zeros, silent, sample)
     (record.run.path / "snapshots").mkdir()
     none = np.zeros((8, 4), np.float32)
-    write_snapshot(record.run, Snapshot(1, 100, np.zeros((96, 3, 11, 11)), none, none), layers)
+    write_snapshot(record.run, Snapshot(1, 100, np.zeros((96, 3, 11, 11)), none, none, layers), {})
 
 
 def test_dead_layers_are_named_where_a_network_stopped_learning(healthy: Record) -> None:
     with_silent(healthy, conv5=0.6)
     found = only(with_losses(healthy, np.full(150, np.log(4)), epochs=[]))
-    assert found.evidence.endswith("Channels that answer 0 to all pinned images: 60% of conv5.")
+    assert found.evidence.endswith("Channels that are zero everywhere in the latest snapshot: 60% of conv5.")
     assert found.name == "It learns nothing yet"
 
 
 def test_a_layer_that_is_all_dead_is_told_from_a_rate_that_is_too_low(healthy: Record) -> None:
     with_silent(healthy, conv4=0.7, conv5=1.0)
     found = only(with_losses(healthy, np.full(150, np.log(4)), epochs=[]))
-    assert found.name == "It learns nothing, and won't"
-    assert found.evidence.endswith("Channels that answer 0 to all pinned images: 70% of conv4, 100% of conv5.")
+    assert found.name == "It learns nothing, and will not"
+    assert found.evidence.endswith(
+        "Channels that are zero everywhere in the latest snapshot: 70% of conv4, 100% of conv5."
+    )
     assert found.advice.startswith("Most often the learning rate is too high.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,21 @@ import torch
 from core.config import make_config
 from core.errors import RunError
 from core.model import AlexNet
+from core.runs.layer_statistics import SHAPES, LayerStatistics
 from core.runs.run import Run, create_run
 from core.runs.snapshots import (
     Pinned,
     Snapshot,
     forget_snapshots_after,
     is_kept,
+    layers_over_time,
     part_of_first_epoch,
     read_pinned,
     read_snapshot,
     read_snapshot_maps,
     snapshot_epochs,
     snapshot_file,
+    tells_of_layers,
     validated_epochs,
     write_pinned,
     write_snapshot,
@@ -55,6 +59,32 @@ def test_what_was_written_is_read(run: Run, compress: bool) -> None:
     assert read_snapshot(run, 0).probabilities is None
     expected = values[1].astype(np.float32) / 255 * tops[1][:, None, None]
     np.testing.assert_allclose(read_snapshot_maps(run, 3, "conv3", 1), expected, rtol=1e-5)
+
+
+def statistics(seed: int) -> LayerStatistics:
+    values = np.random.default_rng(seed)
+    return LayerStatistics(*(values.random(shape, dtype=np.float32) for shape in SHAPES))
+
+
+def test_what_the_layers_are_like_is_kept_over_time(run: Run) -> None:
+    for epoch in (0, 0.5, 1, 2):
+        layers = None if epoch == 1 else statistics(round(2 * epoch))  # one of an earlier version
+        write_snapshot(run, replace(a_snapshot(epoch), layers=layers), {})
+        assert tells_of_layers(run) is (epoch != 1)
+    assert read_snapshot(run, 1).layers is None
+    epochs, found = layers_over_time(run)
+    assert epochs.tolist() == [0, 0.5, 2]
+    for name, value in vars(found).items():
+        np.testing.assert_array_equal(value, [getattr(statistics(seed), name) for seed in (0, 1, 4)])
+
+
+def test_statistics_of_another_form_are_none(run: Run) -> None:
+    with pytest.raises(RunError, match="say nothing of its layers"):
+        layers_over_time(run)
+    write_snapshot(run, replace(a_snapshot(0), layers=replace(statistics(0), silent=np.zeros(3))), {})
+    assert read_snapshot(run, 0).layers is None
+    with pytest.raises(RunError, match="say nothing of its layers"):
+        layers_over_time(run)
 
 
 def test_the_pinned_images_are_kept_as_they_are(run: Run) -> None:

@@ -22,6 +22,7 @@ def test_accuracy_on_images_never_trained_on_is_well_above_chance(
     config = make_config(
         data_source="folder", data_dir=real_tree, train_limit=None, val_limit=None, val_fraction=1 / 3,
         num_epochs=3, batch_size=16, learning_rate=3e-4, dropout=0.2, progressive=True, checkpoint_epochs=3,
+        snapshots=False,
     )  # fmt: skip
     run = jobs.start(config, runs_dir=runs_dir, data_dir=tmp_path / "data")
     assert jobs.wait(560)
