@@ -44,6 +44,8 @@ def test_it_is_what_plain_arithmetic_says(model: AlexNet, images: ImageSet) -> N
             rms = np.sqrt(np.square(plain).mean())
             kept = found.quantiles[KINDS.index(kind), i]
             assert found.rms[KINDS.index(kind), i] == pytest.approx(rms, rel=1e-5), (layer, kind)
+            if len(plain) > 2e6:  # sorting takes a while, and tells no more than the others do
+                continue
             below, up_to = ((compare(plain[:, None], kept)).mean(0) for compare in (np.less, np.less_equal))
             near = 1 / len(plain) if len(plain) <= 1 << 16 else 8e-3  # of many from a sample
             assert (below <= np.array(QUANTILES) + near).all(), (layer, kind)
