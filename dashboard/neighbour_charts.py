@@ -5,16 +5,12 @@ import plotly.graph_objects as go
 
 from core.inspection.embedding import Embedding
 from dashboard.charts import class_labels
+from dashboard.colors import MISTAKE
 
 # Tableau's ten: as many as CIFAR-10 has classes, told apart on light and on dark; more classes take turns.
 _COLORS = ("#4E79A7", "#F28E2B", "#E15759", "#76B7B2", "#59A14F", "#EDC948", "#B07AA1", "#FF9DA7", "#9C755F", "#BAB0AC")
-_SYMBOLS = (
-    "circle",
-    "diamond",
-    "square",
-    "cross",
-    "triangle-up",
-)  # another for each class and each turn of the colours
+# Another for each class, and for each turn of the colours.
+_SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up")
 _HEIGHT = 560
 
 
@@ -51,5 +47,6 @@ def embedding_map(found: Embedding, here: np.ndarray, nearest: np.ndarray) -> go
 
 def _overlay(figure: go.Figure, places: np.ndarray, name: str, marker: dict[str, object]) -> None:
     """Marks on top of the points, which are not there for the mouse."""
-    marker |= {"color": "#D55E00"}
-    figure.add_scatter(x=places[:, 0], y=places[:, 1], mode="markers", name=name, marker=marker, hoverinfo="skip")
+    figure.add_scatter(
+        x=places[:, 0], y=places[:, 1], mode="markers", name=name, marker=marker | {"color": MISTAKE}, hoverinfo="skip"
+    )

@@ -16,6 +16,7 @@ from core.data.images import ImageSet, require_classes
 from core.data.prepare import Picture, to_batch
 from core.errors import InspectionError
 from core.files import load_arrays, save_arrays
+from core.inspection.evolution import evenly
 from core.model.alexnet import INPUT_SIZE, AlexNet, normalize
 from core.prediction import evaluation_view
 
@@ -104,7 +105,7 @@ def embed(model: AlexNet, images: ImageSet, on_batch: Callable[[int], object] | 
     require_classes(images, model.class_names)
     if len(images) < 3:
         raise InspectionError(f"Neighbours need three images at least, and this set has {len(images)}.")
-    numbers = _evenly(len(images), MOST_IMAGES)
+    numbers = np.array(evenly(range(len(images)), MOST_IMAGES))
     said = np.empty((len(numbers), model.fc7.out_features), dtype=np.float32)
     for start in range(0, len(numbers), _BATCH):
         chosen = numbers[start : start + _BATCH]
@@ -117,7 +118,7 @@ def embed(model: AlexNet, images: ImageSet, on_batch: Callable[[int], object] | 
     if np.ptp(said, axis=0).max() <= _ALIKE * scale:
         raise InspectionError("fc7 says the same of all images: a layer before it is dead; choose another checkpoint.")
     vectors, mean, axes = _principal_components(said / scale)
-    on_plane = _evenly(len(numbers), _MOST_ON_PLANE)
+    on_plane = np.array(evenly(range(len(numbers)), _MOST_ON_PLANE))
     return Embedding(
         numbers.astype(np.int32), images.labels.numpy()[numbers], vectors, scale, mean, axes,
         _plane(vectors[on_plane]), on_plane, images.fingerprint(), images.class_names,
@@ -175,12 +176,6 @@ def _plane(vectors: np.ndarray) -> np.ndarray:
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
     places: np.ndarray = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
     return places
-
-
-def _evenly(count: int, most: int) -> np.ndarray:
-    """At most `most` of the numbers below `count`, as far apart as can be: int64, ascending."""
-    found: np.ndarray = np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
-    return found
 
 
 def _fits(
