@@ -175,7 +175,7 @@ def _one_answer(record: Record) -> Finding | None:
 
 def _weak_classes(record: Record) -> Finding | None:
     """Classes hardly found in two epochs, though others are; in the last quarter, for before that may come."""
-    if record.epochs[-1]["epoch"] < 0.75 * record.config.num_epochs:
+    if record.epochs[-1]["epoch"] < 0.75 * record.config.num_epochs and not record.is_finished:
         return None
     latest = [_hardly_found(np.array(epoch["val_confusion"])) for epoch in record.epochs[-2:]]
     weak = [index for index in latest[-1] if index in latest[0]]

@@ -69,7 +69,7 @@ class Checkpoint:
 def save_checkpoint(
     writer: RunWriter,
     model: AlexNet,
-    training_state: Tensors | None,
+    training_state: Tensors,
     *,
     step: int,
     epoch: int,
@@ -78,17 +78,17 @@ def save_checkpoint(
     epoch_sums: list[float],
     pointers: tuple[Which, ...],
 ) -> None:
-    """Write the model's weights and `training_state`, then let `pointers` name them.
+    """Write the model's weights and `training_state`, unless `last` names them already; then let `pointers` name them.
 
     Weights that no pointer names any more are deleted at the next save: a viewer may be loading them now.
     """
     folder = writer.run.path / "checkpoints"
     folder.mkdir(exist_ok=True)
-    before: dict[str, str | None] = {which: _pointer(writer.run, which) for which in get_args(Which)}
     name = f"step-{step:08}"
-    manifest = read_json(folder / f"{name}.json") or {}
-    weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    tensors = {f"{name}.safetensors": weights, f"{name}.train.safetensors": training_state}
+    before: dict[str, str | None] = {which: _pointer(writer.run, which) for which in get_args(Which)}
+    is_known = name == before["last"]  # what else has its name, an attempt left that died: it may differ
+    manifest = (read_json(folder / f"{name}.json") if is_known else None) or {}
+    files = {f"{name}.safetensors": _weights(model), f"{name}.train.safetensors": training_state}
     manifest |= {
         "format_version": FORMAT_VERSION,
         "step": step,
@@ -100,7 +100,7 @@ def save_checkpoint(
         "input_spec": asdict(model.input_spec),
         "lrn_alpha": model.lrn_alpha,
         "torch": torch.__version__,
-        "files": _write_missing(folder, manifest.get("files", {}), tensors),
+        "files": _write_missing(folder, manifest.get("files", {}), files),
     }
     write_json(folder / f"{name}.json", manifest)
     for pointer in pointers:
@@ -108,14 +108,15 @@ def save_checkpoint(
     _prune(writer.run, before, before | dict.fromkeys(pointers, name))
 
 
-def _write_missing(folder: Path, known: Files, tensors: dict[str, Tensors | None]) -> Files:
-    """Write `tensors` by name of file; all files as the manifest lists them.
+def _weights(model: AlexNet) -> Tensors:
+    return {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
 
-    One that is known and there (saved for the other pointer at this very step) is not written again.
-    """
+
+def _write_missing(folder: Path, known: Files, tensors: dict[str, Tensors]) -> Files:
+    """Write `tensors` by name of file; all files as the manifest lists them. One that is known and there stays."""
     files = dict(known)
     for name, part in tensors.items():
-        if part is not None and not (name in known and (folder / name).is_file()):
+        if not (name in known and (folder / name).is_file()):
             files[name] = write_tensors(folder / name, part)
     return files
 
@@ -153,13 +154,12 @@ def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
         raise CheckpointError(
             f"Run {run.id!r} has no {which} checkpoint yet; it appears with the first epoch that is saved."
         )
-    if manifest is not None and manifest.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+    manifest = manifest or {}
+    if manifest.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         raise CheckpointError(
             f"{name} of run {run.id!r} was written by a newer version of this program; update it to read it."
         )
     try:
-        if manifest is None:
-            raise KeyError("everything")
         spec = manifest["input_spec"]
         return Checkpoint(
             run=run,

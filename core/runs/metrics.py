@@ -101,7 +101,10 @@ class MetricsReader:
             return list(self._rate_changes)
 
     def _read(self, path: Path) -> None:
-        status = path.stat()
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # the run is being deleted
+            return
         inode, offset = self._places.get(path.name, (status.st_ino, 0))
         if inode != status.st_ino or status.st_size < offset:  # deleted, and another run took its name
             self._reset()

@@ -41,21 +41,28 @@ class RunWriter:
                 f"Run {run.id!r} is already being written by process {owner.get('pid', '?')} on "
                 f"{owner.get('host', '?')}; stop it there first."
             ) from None
-        if not run.is_readable:
+        try:
+            self._begin()
+        except BaseException:
             self._lock.release()
+            raise
+
+    def _begin(self) -> None:
+        run = self.run
+        if not run.is_readable:
             raise RunError(f"Run {run.id!r} has no readable settings any more: it may have been deleted.")
         now = time.time()
         write_json(run.path / "writer.json", {"pid": os.getpid(), "host": platform.node(), "since": now})
         remove_leftovers(run.path)
         for name in ("end.json", "control.json"):
             remove(run.path / name)
-        self.attempt = len(segment_paths(run.path)) + 1
-        flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-        self._metrics = os.open(run.path / f"metrics-{self.attempt:04}.jsonl", flags, 0o666)
         self._synced = self._reported = 0.0
         self.progress = replace(run.progress.without_pace(), phase="loading")
         self.test_accuracy: float | None = None
         self.report(message="Starting", force=True)
+        self.attempt = len(segment_paths(run.path)) + 1
+        flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        self._metrics = os.open(run.path / f"metrics-{self.attempt:04}.jsonl", flags, 0o666)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -86,8 +93,7 @@ class RunWriter:
     def rate_changes(self) -> list[RateChange]:
         """How the learning rate was changed in earlier attempts."""
         reader = MetricsReader(self.run.path)
-        if self.attempt > 1:
-            reader.poll()
+        reader.poll()
         return reader.rate_changes()
 
     def log(self, kind: str, **fields: Any) -> None:

@@ -10,7 +10,7 @@ import types
 from typing import Any, Union, get_args, get_origin
 
 from core.arguments import plain_console
-from core.config import TrainConfig, make_config
+from core.config import OPTIONAL, TrainConfig, make_config
 from core.errors import ConfigError, CoreError, RunError
 from core.follow import follow, summary
 from core.paths import data_dir
@@ -40,7 +40,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(options).items() if name in TrainConfig.model_fields}
-    given = {name: None if value in ("all", "none") else value for name, value in given.items()}
+    given = {name: None if name in OPTIONAL and value in ("all", "none") else value for name, value in given.items()}
     if distributed.is_launched():
         distributed.join(on_cpu=_device(options, given) == "cpu")
     if not distributed.current().is_first:

@@ -52,8 +52,9 @@ class TimedSteps(NamedTuple):
 class TrainingState:
     """Everything that changes while training.
 
-    network: `model`, or what averages its gradients over several processes. step: steps done. seconds: training time so
-    far, over all attempts. sums: of this epoch, on the device: loss times images, correct images, images.
+    network: `model`, or what averages its gradients over several processes. step: steps done. best_accuracy,
+    best_epoch: of the best checkpoint. seconds: training time so far, over all attempts. sums: of this epoch, on the
+    device: loss times images, correct images, images.
     """
 
     model: AlexNet
@@ -67,6 +68,7 @@ class TrainingState:
     sums: torch.Tensor
     step: int = 0
     best_accuracy: float = -1.0
+    best_epoch: int = 0
     seconds_before: float = 0.0
     started: float = field(default_factory=time.perf_counter)
     saved: float = field(default_factory=time.perf_counter)
@@ -123,14 +125,17 @@ def begin(writer: RunWriter, config: TrainConfig, images: ImageSet, device: torc
     Raises ConfigError where the weights to begin with aren't there.
     """
     run = writer.run
-    if not available(run):
+    if available(run):
+        state = _around(load_model(run, "last", device).requires_grad_(True), config, len(images), device)
+        _restore(run, state)
+    else:
         pretrained = find_pretrained(config, run.path.parent)
         if pretrained:
             step, weights = pretrained.step, pretrained.fingerprint
             writer.log("event", event="pretrained", run=pretrained.run.id, step=step, weights=weights)
-        return fresh(config, images, device, pretrained)
-    state = _around(load_model(run, "last", device).requires_grad_(True), config, len(images), device)
-    _restore(run, state)
+        state = fresh(config, images, device, pretrained)
+    # Of several processes each waits here until all have looked at the run: the first will soon save to it.
+    state.live_rate = LiveRate(state.peers.broadcast(writer.rate_changes()))
     return state
 
 
@@ -177,7 +182,7 @@ def _restore(run: Run, state: TrainingState) -> None:
     state.step = last.step
     state.seconds_before = last.seconds
     if (best := best_accuracy(run)) is not None:
-        state.best_accuracy = best
+        state.best_accuracy, state.best_epoch = best, find_checkpoint(run, "best").epoch
 
 
 def save(

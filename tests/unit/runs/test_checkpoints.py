@@ -82,7 +82,7 @@ def test_a_network_comes_back_exactly(writer: RunWriter) -> None:
     model = model.to(memory_format=torch.channels_last)
     try:
         save_checkpoint(
-            writer, model, None, step=12, epoch=3, seconds=4.5, val_accuracy=0.75, epoch_sums=[6.5, 2, 3],
+            writer, model, {}, step=12, epoch=3, seconds=4.5, val_accuracy=0.75, epoch_sums=[6.5, 2, 3],
             pointers=("best", "last"),
         )  # fmt: skip
         found = find_checkpoint(writer.run)
@@ -304,11 +304,19 @@ def test_the_same_step_is_not_written_twice(writer: RunWriter) -> None:
     path = writer.run.path / "checkpoints" / "step-00000005.safetensors"
     first = path.stat().st_ino, path.stat().st_mtime_ns
     save_checkpoint(
-        writer, Small(5), None, step=5, epoch=1, seconds=2, val_accuracy=0.5, epoch_sums=[0, 0, 0], pointers=("best",)
+        writer, Small(5), {}, step=5, epoch=1, seconds=2, val_accuracy=0.5, epoch_sums=[0, 0, 0], pointers=("best",)
     )
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == first
     assert find_checkpoint(writer.run, "best").val_accuracy == 0.5
     assert find_checkpoint(writer.run, "last").val_accuracy == 0.5
+
+
+def test_what_an_attempt_left_that_died_before_its_pointers_is_not_taken_for_this_ones(writer: RunWriter) -> None:
+    save(writer, 5, ("last",))
+    save(writer, 6, (), Small(1))  # and then the power went
+    save(writer, 6, ("last",), Small(2))
+    last = find_checkpoint(writer.run, "last")
+    assert load_file(last.run.path / "checkpoints" / f"{last.name}.safetensors")["weight"].unique().tolist() == [2]
 
 
 def test_the_fingerprint_names_the_weights(writer: RunWriter) -> None:

@@ -48,7 +48,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     run = create_run(tmp_path / "runs", make_config(), {}, "done")
     with RunWriter(run) as writer:
         save_checkpoint(
-            writer, Small(), None, step=1, epoch=1, seconds=1.0, val_accuracy=0.5, epoch_sums=[0.0, 0.0, 0.0],
+            writer, Small(), {}, step=1, epoch=1, seconds=1.0, val_accuracy=0.5, epoch_sums=[0.0, 0.0, 0.0],
             pointers=("best", "last"),
         )  # fmt: skip
         writer.end(RunState.FINISHED)
