@@ -16,6 +16,7 @@ Optimizer = Literal["adam", "adamw", "muon", "sgd"]
 Schedule = Literal["constant", "onecycle", "cosine"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
+OPTIONAL = ("pretrained", "train_limit", "val_limit")  # fields whose None a command line says as none, or all
 
 
 class TrainConfig(BaseModel):
@@ -50,6 +51,11 @@ class TrainConfig(BaseModel):
         0.1, description="Share of the training images set aside for validation (0.1 = 5,000 of CIFAR-10's 50,000)."
     )
     num_epochs: Annotated[int, Ge(1), Le(10_000)] = Field(4, description="Passes over the training images.")
+    patience: Annotated[int, Ge(0)] = Field(
+        0,
+        description="End the training once this many epochs have brought no higher validation accuracy; 0 = never. It "
+        "looks at the epochs that are saved. The schedule is laid out over all epochs, so a constant one fits best.",
+    )
     batch_size: Annotated[int, Ge(1), Le(8192)] = Field(64, description="Images in one step.")
     optimizer: Optimizer = Field(
         "adamw",

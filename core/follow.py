@@ -15,7 +15,7 @@ from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.progress import Progress
 from core.runs.run import Run
-from core.wording import duration
+from core.wording import duration, stopped_early
 
 _POLL_SECONDS = 0.25
 
@@ -48,6 +48,8 @@ def follow(run: Run, console: Console, *, quiet: bool = False) -> None:
             time.sleep(_POLL_SECONDS)
     if not quiet:
         _print_end(run, console)
+        if early := stopped_early(reader.events()):
+            console.print(early)
         print_findings(diagnose(run, reader), console)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from core.runs.run import Run
 
 
@@ -23,6 +26,17 @@ def answers_to_a_copy(run: Run) -> str:
     if not run.data_name.startswith("a copy of "):
         return ""
     return " They are answers to a copy of these images: once the originals are here, they are judged anew on a click."
+
+
+def stopped_early(events: Iterable[Mapping[str, Any]]) -> str:
+    """Why a run ended before its last epoch though nobody stopped it; "" where it did not."""
+    for event in events:
+        if event.get("event") == "early stop":
+            return (
+                f"Ended early, after epoch {event['epoch']}: no higher validation accuracy since epoch "
+                f"{event['best_epoch']}."
+            )
+    return ""
 
 
 def before_packing(run: Run) -> str:

@@ -36,9 +36,8 @@ def class_counts(images: ImageSet) -> list[int]:
 
 def stop_training() -> None:
     """A test that fails while it trains must not spoil the next one."""
-    run = jobs.active()
-    if run is not None:
-        run.request_stop()
+    for run in (*jobs.waiting(), *filter(None, [jobs.active()])):
+        jobs.stop(run)
     assert jobs.wait(_LONGEST_WAIT_SECONDS), "the thread that trains does not stop"
 
 

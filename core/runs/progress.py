@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+WAITING = "waiting"  # the phase of a run whose turn to be trained has not come
+
 
 @dataclass(frozen=True)
 class Progress:
     """Where a run stands, at most a second old while it runs.
 
-    phase: loading | training | validating | testing | saving. loaded: share of the data set read, 0..1.
+    phase: waiting | loading | training | validating | testing | saving. loaded: share of the data set read, 0..1.
     step: training steps done, of num_steps. epoch: the one under way, the last one after the end, of num_epochs; 0
     before the first step. seconds: training time so far, over all attempts. heartbeat: seconds since 1970.
     images_per_second: of recent steps; eta_seconds: until the end; memory_bytes: in use. 0 where not known yet.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from core.config import TrainConfig, read_config
 from core.errors import ConfigError, RunError
 from core.files import new_folder, read_json, write_json
 from core.runs.names import RUN_ID, check_run_id, new_run_id
-from core.runs.progress import Progress
+from core.runs.progress import WAITING, Progress
 
 STALLED_AFTER_SECONDS = 60.0
 LEARNING_RATE_FACTORS = (0.001, 1000.0)  # the least and the greatest
@@ -26,6 +27,7 @@ _probe = threading.Lock()
 class RunState(StrEnum):
     """What a run is doing; derived on reading, never stored as running."""
 
+    WAITING = "waiting"
     RUNNING = "running"
     STALLED = "stalled"
     FINISHED = "finished"
@@ -36,7 +38,7 @@ class RunState(StrEnum):
     @property
     def is_active(self) -> bool:
         """Whether a writer holds the run."""
-        return self in (RunState.RUNNING, RunState.STALLED)
+        return self in (RunState.WAITING, RunState.RUNNING, RunState.STALLED)
 
     @property
     def can_resume(self) -> bool:
@@ -119,11 +121,13 @@ class Run:
         end = self.end
         if end is not None and end.get("state") in ("finished", "stopped", "failed"):
             return RunState(end["state"])
-        heartbeat = self.progress.heartbeat
-        silence = time.time() - heartbeat  # seconds
+        progress = self.progress
+        silence = time.time() - progress.heartbeat  # seconds
         if not self._is_locked(silence):
             return RunState.INTERRUPTED
-        return RunState.STALLED if heartbeat > 0 and silence > STALLED_AFTER_SECONDS else RunState.RUNNING
+        if progress.phase == WAITING:
+            return RunState.WAITING
+        return RunState.STALLED if progress.heartbeat > 0 and silence > STALLED_AFTER_SECONDS else RunState.RUNNING
 
     @property
     def writer(self) -> dict[str, Any]:
@@ -219,12 +223,13 @@ def list_runs(runs_dir: Path | str) -> list[Run]:
     root = Path(runs_dir)
     if not root.is_dir():
         return []
-    found = [Run(path) for path in root.iterdir() if RUN_ID.fullmatch(path.name) and _is_run(path)]
-
-    def rank(run: Run) -> tuple[bool, float]:  # a packed run's files are as new as the checkout that brought them
-        return not run.is_packed, (run.path / "config.json").stat().st_mtime
-
-    return sorted(found, key=rank, reverse=True)
+    found = []
+    for path in root.iterdir():
+        if RUN_ID.fullmatch(path.name) and _is_run(path):
+            with contextlib.suppress(FileNotFoundError):  # deleted just now
+                since, run = (path / "config.json").stat().st_mtime, Run(path)
+                found.append((not run.is_packed, since, run))  # a packed one is as new as the checkout that brought it
+    return [run for *_, run in sorted(found, key=lambda ranked: ranked[:2], reverse=True)]
 
 
 def _is_run(path: Path) -> bool:

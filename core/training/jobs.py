@@ -1,47 +1,65 @@
-"""The one background thread of this process that trains."""
+"""The one background thread of this process that trains: one run, then those that wait for their turn."""
 
 from __future__ import annotations
 
 import atexit
-import errno
+import contextlib
 import os
 import platform
 import threading
 import time
 import traceback
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
 
 from core.config import TrainConfig
-from core.errors import ConfigError, CoreError, RunError, RunLockedError, StopRequested
+from core.errors import ConfigError, RunError, RunLockedError
 from core.runs.checkpoints import available
+from core.runs.progress import WAITING
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
 from core.training.beginning import find_pretrained, with_its_input
-from core.training.device import describe, device_lock, out_of_memory, pick_device, release_memory
-from core.training.distributed import SilentWriter, current, report_failure, reported_failure
+from core.training.device import describe, device_lock, pick_device, release_memory
+from core.training.distributed import SilentWriter, current, report_failure
+from core.training.ending import readable, train_to_its_end
 from core.training.loop import train
 
 _SHUTDOWN_SECONDS = 20.0
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, *((112,) if os.name == "nt" else ()))  # so says safetensors on Windows
+_BEFORE_IT_BEGAN = "Stopped before it began."
 _TIDY_SECONDS = 10.0  # from a run's last word to the end of its thread; an instant, but for a disk that is slow to sync
-_lock = threading.Lock()
+
+
+class Turn(NamedTuple):
+    """A run that this process is to train, already held by its lock."""
+
+    writer: RunWriter
+    data_dir: Path
+
+
+_lock = threading.Lock()  # whoever starts a run
 _thread: threading.Thread | None = None
 _run: Run | None = None
+_turns = threading.Lock()  # whoever reads or changes the two below
+_waiting: list[Turn] = []
+_goes_on = False  # whether the thread will look for another run that waits
 
 
-def start(config: TrainConfig, *, runs_dir: Path, data_dir: Path, run_id: str | None = None) -> Run:
+def start(
+    config: TrainConfig, *, runs_dir: Path, data_dir: Path, run_id: str | None = None, in_turn: bool = False
+) -> Run:
     """Create a run and train it in the background.
 
-    Raises RunLockedError while another run trains in this process, RunError for a bad or taken run_id, ConfigError
+    in_turn: while another run trains in this process, wait until that, and those that wait already, have ended.
+    Raises RunLockedError while another run trains, unless in_turn; RunError for a bad or taken run_id; ConfigError
     where the device, or the run whose weights it is to begin with, isn't there.
     """
     device = _usable_device(config)
     config = with_its_input(config, find_pretrained(config, runs_dir))
     with _lock:
-        _refuse_second()
+        if not in_turn:
+            _refuse_second()
         run = create_run(runs_dir, config, _environment(config, device), run_id)
         _launch(run, data_dir)
         return run
@@ -74,7 +92,7 @@ def assist(runs_dir: Path, *, data_dir: Path) -> None:
     try:
         train(SilentWriter(run), data_dir)
     except Exception as error:
-        report_failure(_readable(error, run, "what it wrote to the terminal"))
+        report_failure(readable(error, run, "what it wrote to the terminal"))
         raise
 
 
@@ -85,8 +103,23 @@ def active() -> Run | None:
     return _run
 
 
+def waiting() -> list[Run]:
+    """The runs that wait for their turn, the next one first."""
+    with _turns:
+        return [turn.writer.run for turn in _waiting]
+
+
+def stop(run: Run) -> None:
+    """Ask a run to save and stop, in whichever process it trains; one that waits here for its turn stops at once.
+
+    Raises RunError where the wish can't be written.
+    """
+    run.request_stop()
+    _dismiss([run], _BEFORE_IT_BEGAN)
+
+
 def wait(timeout: float | None = None) -> bool:
-    """Wait for the background thread; True once it has ended and let go of its run."""
+    """Wait for the background thread; True once it has ended and let go of its runs."""
     if _thread is None:
         return True
     _thread.join(timeout)
@@ -101,7 +134,7 @@ def _usable_device(config: TrainConfig) -> torch.device:
 
 
 def _refuse_second() -> None:
-    running = active()
+    running = next(filter(None, [active(), *waiting()]), None)
     if running is not None:
         raise RunLockedError(f"Run {running.id!r} is already training here; stop it before starting another.")
     if not wait(_TIDY_SECONDS):
@@ -110,51 +143,65 @@ def _refuse_second() -> None:
 
 def _launch(run: Run, data_dir: Path) -> None:
     """Take the run's lock here, so that a refusal reaches the caller, and hand it to the thread."""
-    global _thread, _run
+    global _thread, _run, _goes_on
     try:
         writer = RunWriter(run)
     except OSError as error:
         raise RunError(f"Run {run.id!r} can't be written: {error.strerror or error}.") from error
     current().broadcast(run.id)
-    _run = run
-    _thread = threading.Thread(target=_work, args=(writer, data_dir), name=f"train-{run.id}", daemon=True)
-    _thread.start()
+    turn = Turn(writer, data_dir)
+    with _turns:
+        if _goes_on:
+            with contextlib.suppress(OSError):  # then it looks as if it ran; the lock counts
+                writer.report(phase=WAITING, message="Waits for its turn", force=True)
+            _waiting.append(turn)
+            return
+        _run = run
+        _thread = threading.Thread(target=_work, args=(turn,), name="train", daemon=True)
+        _thread.start()
+        _goes_on = True
 
 
-def _work(writer: RunWriter, data_dir: Path) -> None:
+def _work(turn: Turn | None) -> None:
+    """Train this run, then whichever waits."""
+    while turn is not None:
+        try:
+            _train(*turn)
+        except Exception:  # not even its end could be written: its folder is as if the process had died
+            traceback.print_exc()
+        turn = _next_turn()
+
+
+def _train(writer: RunWriter, data_dir: Path) -> None:
     with device_lock:
         with writer:
-            writer.end(*_outcome(writer, data_dir))
+            writer.report(phase="loading", message="Starting", force=True)
+            stopped = writer.stop_requested()  # perhaps by another process, while it waited
+            writer.end(*((RunState.STOPPED, _BEFORE_IT_BEGAN) if stopped else train_to_its_end(writer, data_dir)))
         release_memory()
 
 
-def _outcome(writer: RunWriter, data_dir: Path) -> tuple[RunState, str]:
-    """Train; how that ended, and why."""
-    try:
-        state, reason = train(writer, data_dir), ""
-    except StopRequested as request:
-        state, reason = RunState.STOPPED, str(request)
-    except CoreError as error:
-        return RunState.FAILED, str(error)
-    except Exception as error:
-        writer.append_log(traceback.format_exc())
-        state, reason = RunState.FAILED, _readable(error, writer.run, f"{writer.run.id}/run.log")
-    elsewhere = None if state is RunState.FINISHED else reported_failure()
-    return (RunState.FAILED, elsewhere) if elsewhere else (state, reason)
+def _next_turn() -> Turn | None:
+    """Whose turn it is now; None ends the thread."""
+    global _run, _goes_on
+    with _turns:
+        if not _waiting:
+            _goes_on = False
+            return None
+        turn = _waiting.pop(0)
+    _run = turn.writer.run
+    return turn
 
 
-def _readable(error: Exception, run: Run, log: str) -> str:
-    """What to say of any error. log: where its traceback is."""
-    if isinstance(error, CoreError):
-        return str(error)
-    if isinstance(error, torch.OutOfMemoryError):
-        return str(out_of_memory(run.config))
-    if isinstance(error, OSError | SafetensorError):
-        cause = getattr(error, "strerror", None) or error
-        full = any(f"os error {number})" in str(error) or getattr(error, "errno", 0) == number for number in _DISK_FULL)
-        advice = "Free some space" if full else "See that its files can be read and written"
-        return f"The run could not be written or read: {cause}. {advice}, then resume."
-    return f"{type(error).__name__}: {error}. The full traceback is in {log}."
+def _dismiss(runs: list[Run], reason: str) -> None:
+    """End those of `runs` that wait for their turn."""
+    with _turns:
+        dismissed = [turn for turn in _waiting if turn.writer.run in runs]
+        for turn in dismissed:
+            _waiting.remove(turn)
+    for turn in dismissed:
+        with turn.writer:
+            turn.writer.end(RunState.STOPPED, reason)
 
 
 def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]:
@@ -173,6 +220,7 @@ def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]
 @atexit.register
 def _shut_down() -> None:
     """A server that ends lets its run save first: the thread is a daemon and would be cut off."""
+    _dismiss(waiting(), "The program that would have trained it ended before its turn came.")
     run = active()
     if run is not None:
         try:

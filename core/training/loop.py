@@ -20,7 +20,6 @@ from core.runs.run import RunState
 from core.runs.snapshots import forget_snapshots_after, is_kept, part_of_first_epoch
 from core.runs.writer import RunWriter
 from core.training.device import describe, memory_in_use, pick_device, prepare_worker
-from core.training.live_rate import LiveRate
 from core.training.loading import load
 from core.training.optimizer import learning_rate
 from core.training.progressive import step_cost
@@ -45,16 +44,8 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     writer.report(device=name, precision=precision)
     data = load(writer, config, data_dir)
     state = begin(writer, config, data.train, device)
-    state.live_rate = LiveRate(state.peers.broadcast(writer.rate_changes()))
-    writer.log(
-        "event",
-        event="start",
-        step=state.step,
-        attempt=writer.attempt,
-        seconds=state.seconds,
-        precision=precision,
-        threads=threads,
-    )
+    attempt = {"attempt": writer.attempt, "precision": precision, "threads": threads}
+    writer.log("event", event="start", step=state.step, seconds=state.seconds, **attempt)
     watched = watch(writer, config, data)
     is_new = state.peers.broadcast(not available(writer.run))
     if is_new:
@@ -64,15 +55,24 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         forget_snapshots_after(writer.run, state.step)
     images = data.train.images.to(device), data.train.labels.to(device)
     try:
-        while state.epoch < config.num_epochs or state.epoch_to_finish:
+        while state.epoch_to_finish or not _is_over(config, state):
             if not state.epoch_to_finish:
                 train_one_epoch(writer, config, state, *images, watched)
             _finish_epoch(writer, config, state, data.val, watched)
+        if state.epoch < config.num_epochs:
+            writer.log("event", event="early stop", epoch=state.epoch, best_epoch=state.best_epoch)
         _test(writer, state, data.test)
     except StopRequested:
         save(writer, state)
         return RunState.STOPPED
     return RunState.FINISHED
+
+
+def _is_over(config: TrainConfig, state: TrainingState) -> bool:
+    """Whether no further epoch is to begin: all are done, or the saved ones have not become better for too long."""
+    is_saved = state.epoch % config.checkpoint_epochs == 0
+    waited_in_vain = config.patience > 0 and is_saved and state.epoch - state.best_epoch >= config.patience
+    return state.epoch >= config.num_epochs or waited_in_vain
 
 
 def train_one_epoch(
@@ -193,7 +193,7 @@ def _finish_epoch(
         return
     pointers: tuple[Which, ...] = ("last",)
     if result.accuracy > state.best_accuracy:
-        state.best_accuracy = result.accuracy
+        state.best_accuracy, state.best_epoch = result.accuracy, state.epoch
         pointers = ("best", "last")
     save(writer, state, val_accuracy=result.accuracy, pointers=pointers)
 

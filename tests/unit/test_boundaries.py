@@ -59,6 +59,15 @@ def test_dashboard_imports_no_torch(path: Path) -> None:
     assert not packages(path) & {"torch", "torchvision", "safetensors"}
 
 
+def test_what_says_that_it_needs_no_streamlit_loads_none() -> None:
+    pure = [path for path in python_files("dashboard") if "No Streamlit here" in path.read_text(encoding="utf-8")]
+    assert ROOT / "dashboard" / "panels.py" in pure
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in pure]
+    code = f"import sys, {', '.join(names)}; print('streamlit' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")
+
+
 @pytest.mark.parametrize("package", ALLOWED_BELOW)
 def test_imports_in_core_point_one_way(package: str) -> None:
     for path in python_files(f"core/{package}"):

@@ -26,7 +26,7 @@ from core.config import TrainConfig, make_config
 from core.data.uploads import open_image, open_picture
 from core.runs.run import Run, RunState, create_run
 from core.runs.writer import RunWriter
-from core.training import jobs
+from core.training import ending
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -181,18 +181,17 @@ def test_only_a_finished_training_ends_with_0(
     runs_dir: Path, monkeypatch: pytest.MonkeyPatch, state: RunState, code: int
 ) -> None:
     """Whoever asked it to stop: a script must not go on with a run that a page has stopped."""
-    monkeypatch.setattr(jobs, "train", lambda *_: state)
+    monkeypatch.setattr(ending, "train", lambda *_: state)
     assert main(["train", "--runs-dir", str(runs_dir), "--device", "cpu"]) == code
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_training_whose_end_cannot_be_written_ends_with_1_and_a_sentence(
     runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(jobs, "train", lambda *_: RunState.FINISHED)
+    monkeypatch.setattr(ending, "train", lambda *_: RunState.FINISHED)
     monkeypatch.setattr(RunWriter, "end", full)
     with pytest.raises(SystemExit, match=r"Run mine is interrupted: its end could not be written to .*--resume\."):
         main(["train", "--runs-dir", str(runs_dir), "--run-id", "mine", "--device", "cpu"])

@@ -18,7 +18,7 @@ from core.config import make_config
 from core.errors import ConfigError, CoreError, DataError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, list_runs
 from core.runs.writer import RunWriter
-from core.training import jobs
+from core.training import ending, jobs
 from core.training.device import device_lock
 
 CONFIG = make_config(device="cpu", precision="float32")
@@ -34,7 +34,7 @@ def until_stopped(writer: RunWriter, _data_dir: Path) -> RunState:
 @pytest.fixture
 def start(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
     """start(run_id): begins a run that trains nothing."""
-    monkeypatch.setattr(jobs, "train", until_stopped)
+    monkeypatch.setattr(ending, "train", until_stopped)
     return lambda run_id=None: jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir, run_id=run_id)
 
 
@@ -51,6 +51,80 @@ def test_a_second_start_is_refused_naming_the_first(start: Callable[..., Run], r
     assert start("second").state is RunState.RUNNING
 
 
+@pytest.fixture
+def queue(start: Callable[..., Run], runs_dir: Path) -> list[Run]:
+    """One run that trains and two that wait for their turn."""
+    start("first")
+    return [
+        jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir, run_id=run_id, in_turn=True)
+        for run_id in ("second", "third")
+    ]
+
+
+def test_runs_wait_for_their_turn_and_are_trained_one_after_the_other(
+    queue: list[Run], runs_dir: Path, wait_until: Callable[..., None]
+) -> None:
+    first, (second, third) = jobs.active(), queue
+    assert first is not None
+    assert jobs.waiting() == queue
+    assert [run.state for run in (first, *queue)] == [RunState.RUNNING, RunState.WAITING, RunState.WAITING]
+    first.request_stop()
+    wait_until(lambda: jobs.active() == second)
+    assert [run.state for run in (first, *queue)] == [RunState.STOPPED, RunState.RUNNING, RunState.WAITING]
+    with pytest.raises(RunLockedError, match="'second' is already training here"):
+        jobs.resume(first, data_dir=runs_dir)
+    for run in queue:
+        wait_until(lambda run=run: jobs.active() == run)
+        run.request_stop()
+    assert jobs.wait(10)
+    assert third.state is RunState.STOPPED
+
+
+def test_a_run_that_waits_stops_at_once_and_can_be_resumed(queue: list[Run], runs_dir: Path) -> None:
+    second, third = queue
+    jobs.stop(second)
+    assert (second.state, jobs.waiting()) == (RunState.STOPPED, [third])
+    assert second.end is not None
+    assert second.end["reason"] == "Stopped before it began."
+    for run in (third, jobs.active()):
+        assert run is not None
+        jobs.stop(run)
+    assert jobs.wait(10)
+    assert jobs.resume(second, data_dir=runs_dir).state is RunState.RUNNING
+
+
+def test_a_run_whose_end_cannot_be_written_does_not_keep_the_next_from_training(
+    start: Callable[..., Run], runs_dir: Path, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., None]
+) -> None:
+    end = RunWriter.end
+
+    def full(writer: RunWriter, state: RunState, reason: str = "") -> None:
+        if writer.run.id == "first":
+            raise OSError(28, "No space left on device")
+        end(writer, state, reason)
+
+    monkeypatch.setattr(RunWriter, "end", full)
+    first = start("first")
+    second = jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir, run_id="second", in_turn=True)
+    first.request_stop()
+    wait_until(lambda: jobs.active() == second)
+    assert (first.state, second.state) == (RunState.INTERRUPTED, RunState.RUNNING)
+
+
+def test_a_start_in_turn_begins_at_once_where_nothing_trains(start: Callable[..., Run], runs_dir: Path) -> None:
+    for run_id in ("a", "b"):  # the thread of before has ended
+        run = jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir, run_id=run_id, in_turn=True)
+        assert (run.state, jobs.waiting()) == (RunState.RUNNING, [])
+        run.request_stop()
+        assert jobs.wait(10)
+
+
+def test_a_server_that_ends_lets_go_of_the_runs_that_wait(queue: list[Run]) -> None:
+    jobs._shut_down()
+    assert [run.state for run in queue] == [RunState.STOPPED, RunState.STOPPED]
+    assert jobs.wait(0)
+
+
 def test_a_training_begins_when_the_timing_of_this_machine_has_ended(
     runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +134,7 @@ def test_a_training_begins_when_the_timing_of_this_machine_has_ended(
         began.set()
         return RunState.FINISHED
 
-    monkeypatch.setattr(jobs, "train", trained)
+    monkeypatch.setattr(ending, "train", trained)
     assert device_lock.acquire(timeout=10)
     try:
         run = jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir)
@@ -93,7 +167,7 @@ def test_of_many_starts_at_once_exactly_one_wins(start: Callable[..., Run], runs
 
 
 @pytest.fixture
-def ending(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Run, threading.Event]]:
+def just_ended(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Run, threading.Event]]:
     """A run that has said its last word while its thread still holds the lock, until the event is set."""
     let_go, close = threading.Event(), RunWriter.close
 
@@ -110,8 +184,8 @@ def ending(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Iterat
     let_go.set()
 
 
-def test_a_run_that_has_ended_is_not_active_and_can_be_resumed_at_once(ending: tuple[Run, threading.Event]) -> None:
-    run, let_go = ending
+def test_a_run_that_has_ended_is_not_active_and_can_be_resumed_at_once(just_ended: tuple[Run, threading.Event]) -> None:
+    run, let_go = just_ended
     assert jobs.active() is None
     threading.Timer(0.05, let_go.set).start()
     assert jobs.resume(run, data_dir=run.path).state is RunState.RUNNING
@@ -119,18 +193,18 @@ def test_a_run_that_has_ended_is_not_active_and_can_be_resumed_at_once(ending: t
 
 
 def test_a_start_does_not_wait_for_ever_for_the_run_before(
-    start: Callable[..., Run], ending: tuple[Run, threading.Event], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., Run], just_ended: tuple[Run, threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "_TIDY_SECONDS", 0.01)
     with pytest.raises(RunLockedError, match="has just ended is still being written"):
         start("second")
-    ending[1].set()
+    just_ended[1].set()
     assert jobs.wait(10)
     assert start("second").state is RunState.RUNNING
 
 
-def test_a_server_does_not_end_before_the_thread_of_a_run_that_has(ending: tuple[Run, threading.Event]) -> None:
-    threading.Timer(0.05, ending[1].set).start()
+def test_a_server_does_not_end_before_the_thread_of_a_run_that_has(just_ended: tuple[Run, threading.Event]) -> None:
+    threading.Timer(0.05, just_ended[1].set).start()
     jobs._shut_down()
     assert jobs.wait(0)
 
@@ -190,7 +264,7 @@ def test_every_error_ends_the_run_with_a_sentence(
     def fail(_writer: RunWriter, _data_dir: Path) -> RunState:
         raise error
 
-    monkeypatch.setattr(jobs, "train", fail)
+    monkeypatch.setattr(ending, "train", fail)
     run = jobs.start(CONFIG, runs_dir=runs_dir, data_dir=runs_dir, run_id="r")
     assert jobs.wait(10)
     assert run.end is not None
@@ -209,7 +283,7 @@ def test_the_environment_is_recorded(start: Callable[..., Run]) -> None:
 
 
 def test_the_environment_names_the_threads_that_compute(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "train", until_stopped)
+    monkeypatch.setattr(ending, "train", until_stopped)
     config = make_config(device="cpu", num_threads=1)
     assert jobs.start(config, runs_dir=runs_dir, data_dir=runs_dir).environment["device"] == "CPU, 1 thread"
 
@@ -217,13 +291,13 @@ def test_the_environment_names_the_threads_that_compute(runs_dir: Path, monkeypa
 def test_a_server_that_ends_lets_its_run_stop_properly(runs_dir: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from core.config import make_config\n"
-        "from core.training import jobs\n"
+        "from core.training import ending, jobs\n"
         "from core.runs.run import RunState\n"
         "def train(writer, _):\n"
         "    while not writer.stop_requested(): time.sleep(0.01)\n"
         "    time.sleep(0.5)  # saving takes its time\n"
         "    return RunState.STOPPED\n"
-        "jobs.train = train\n"
+        "ending.train = train\n"
         "jobs.start(make_config(device='cpu'), runs_dir=Path(sys.argv[1]), data_dir=Path(sys.argv[1]), run_id='r')\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -22,6 +22,7 @@ from core.runs.run import Run, RunState
 from core.runs.snapshots import snapshot_epochs
 from core.runs.writer import RunWriter
 from core.training import jobs, loop
+from core.wording import stopped_early
 
 EXACT = ("step", "epoch", "loss", "accuracy", "learning_rate")
 Train = Callable[..., Run]
@@ -172,6 +173,35 @@ def test_an_epoch_need_not_be_saved_but_the_last_is_and_the_best_is_a_saved_one(
     last, best = find_checkpoint(run, "last"), find_checkpoint(run, "best")
     assert (last.epoch, best.epoch) == (5, max((3, 5), key=lambda epoch: epochs[epoch - 1]["val_accuracy"]))
     assert best.val_accuracy == epochs[best.epoch - 1]["val_accuracy"]
+
+
+def test_a_training_ends_once_epochs_have_brought_nothing_for_too_long(
+    train: Train, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("the power went")
+
+    stands_still = {"num_epochs": 9, "learning_rate": 1e-12, "schedule": "constant", "train_limit": 6, "batch_size": 6}
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_test", crash)
+        run = train(**stands_still, patience=2)
+    assert run.state is RunState.FAILED
+    resume(run, data_dir)
+    assert run.state is RunState.FINISHED, run.end
+    assert [record["epoch"] for record in metrics(run).epochs()] == [1, 2, 3]
+    assert (find_checkpoint(run, "best").epoch, find_checkpoint(run, "last").epoch) == (1, 3)
+    said = stopped_early(metrics(run).events())
+    assert said == "Ended early, after epoch 3: no higher validation accuracy since epoch 1."
+    assert run.end is not None
+    assert run.end["test_accuracy"] is not None
+
+
+def test_patience_looks_at_saved_epochs_only(train: Train) -> None:
+    run = train(
+        num_epochs=5, learning_rate=1e-12, schedule="constant", train_limit=6, batch_size=6, patience=1,
+        checkpoint_epochs=2,
+    )  # fmt: skip
+    assert [record["epoch"] for record in metrics(run).epochs()] == [1, 2, 3, 4]
 
 
 def test_a_resume_repeats_epochs_that_were_not_saved_and_leaves_nothing_of_their_first_time(
