@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from core.export.curves import MOST_NUMBERS, plotly_scale
 from core.prediction import Prediction
 from dashboard.colors import ACCENT
-from dashboard.components.live_chart import Panel, Series
+from dashboard.panels import Panel, Series
 
 X_AXES = {"Step": "step", "Epoch": "epoch", "Time": "minutes"}
 X_TITLES = {"step": "Step", "epoch": "Epoch", "minutes": "Minutes"}

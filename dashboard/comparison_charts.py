@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from core.prediction import Prediction
 from dashboard.charts import class_labels, positions, smooth
 from dashboard.colors import ACCENT, MISTAKE, MUTED
-from dashboard.components.live_chart import Panel, Series
+from dashboard.panels import Panel, Series
 
 # Okabe and Ito's palette, without black and yellow, which vanish on one of the two themes.
 COLORS = ("#0072B2", MISTAKE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", MUTED)

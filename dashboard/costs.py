@@ -16,11 +16,12 @@ _timing = threading.Lock()  # two measurements at a time would each find half a 
 
 def counts(config: TrainConfig) -> dict[str, int]:
     """How many images a run would use; a folder is walked at most twice a minute. Raises DataError."""
-    return _counts(config.model_dump_json(), config)
+    deciding = (config.data_key, config.data_dir, config.val_fraction, config.train_limit, config.val_limit)
+    return _counts(deciding, config)
 
 
-@st.cache_data(max_entries=16, ttl=30, show_spinner="Counting the images")
-def _counts(settings: str, _config: TrainConfig) -> dict[str, int]:  # noqa: ARG001 - the key
+@st.cache_data(max_entries=64, ttl=30, show_spinner="Counting the images")
+def _counts(deciding: tuple[object, ...], _config: TrainConfig) -> dict[str, int]:  # noqa: ARG001 - the key
     return count_images(_config)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from core.runs.layer_statistics import KINDS, LAYERS, QUANTILES, RELU_LAYERS, LayerStatistics
 from dashboard.comparison_charts import COLORS
-from dashboard.components.live_chart import Panel, Series
+from dashboard.panels import Panel, Series
 
 _COLORS = (*COLORS[:5], COLORS[0], COLORS[1], COLORS[2])  # conv1 to conv5, then fc6 to fc8, dashed
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "circle", "square", "diamond")

@@ -50,10 +50,9 @@ def follow_default(key: str, default: object) -> None:
 
     An address may leave out what stands at its default: so it opens what was seen. Call it before the widget is drawn.
     """
-    before = st.session_state.get(f"{key}_default", default)
-    if key not in st.session_state or (before != default and st.session_state[key] == before):
+    if key not in st.session_state or st.session_state[key] == state.unchosen(key):
         st.session_state[key] = default
-    st.session_state[f"{key}_default"] = default
+        state.note_unchosen(key)
 
 
 def keep_run(run_ids: Collection[str]) -> None:

@@ -14,9 +14,7 @@ LAYER = "layer"
 STAGE = "stage"
 CHANNEL = "channel"
 SCALE = "scale"
-ROW = "row"
-COLUMN = "column"
-PIN_SIDE = "pin_side"
+ROW, COLUMN, PIN_SIDE = "row", "column", "pin_side"
 EPOCH = "epoch"
 TARGET = "target"
 OPACITY = "opacity"
@@ -28,21 +26,14 @@ FOLLOW = "follow"
 FOLLOW_WEIGHTS = "follow_weights"
 TIME_MOSAIC = "time_mosaic"
 TRAINING_IMAGES, BATCH_STEP, BATCH_GIVEN = "training_images", "batch_step", "batch_given"
-IMAGE_SOURCE = "from"
-IMAGE_CLASS = "class"
-IMAGE_INDEX = "image"
+IMAGE_SOURCE, IMAGE_CLASS, IMAGE_INDEX = "from", "class", "image"
 BROWSER, BROWSER_PAGE, BROWSER_MOSAIC = "browser", "browser_page", "browser_mosaic"
-UPLOAD = "upload"
-FILES = "files"
-CAMERA = "camera"
-X_AXIS = "x"
-SMOOTHING = "smoothing"
-LOG_LOSS = "log"
+TEST_SET, UPLOADS, PHOTO = "Test set", "Upload", "Camera"  # what IMAGE_SOURCE may be
+UPLOAD, FILES, CAMERA, SHOT = "upload", "files", "camera", "shot"
+X_AXIS, SMOOTHING, LOG_LOSS = "x", "smoothing", "log"
 NEW_RUN = "new_run"
-SOURCE = "source"
-PRESET = "preset"
-FOLDER = "folder"
-NAME = "name"
+SOURCE, PRESET, FOLDER = "source", "preset", "folder"
+NAME, VARIED = "name", "varied"
 MESSAGE = "message"
 MOSAIC = "mosaic"
 SORT = "sort"
@@ -85,6 +76,11 @@ def setting(name: str, preset: str, data: str) -> str:
     return f"new_{name}_{preset}" + (f"_{data}" if name == "pinned_images" else "")
 
 
+def values_of(name: str) -> str:
+    """The key of the values to try of one setting."""
+    return f"{VARIED}_{name}"
+
+
 def run_table(run_ids: Sequence[str]) -> str:
     """The key of the table of these runs: a selection is a row number, which another run gets when the list changes."""
     return f"run_table_{zlib.crc32(' '.join(run_ids).encode())}"
@@ -103,6 +99,11 @@ def select_run(run_id: str) -> None:
         st.query_params[RUN] = run_id
 
 
+def compare_runs(run_ids: list[str]) -> None:
+    """What Compare overlays, when it is next opened."""
+    st.session_state[RUNS] = run_ids
+
+
 def note_unchosen(key: str) -> None:
     """What stands there now is a default, which no user chose."""
     st.session_state[f"{key}_unchosen"] = st.session_state[key]
@@ -116,10 +117,13 @@ def unchosen(key: str) -> object:
     return st.session_state.get(f"{key}_unchosen")
 
 
-def keep_valid(key: str, options: Collection[object]) -> None:
-    """Forget a choice that is no longer among the options (a deleted run, another layer's stage)."""
+def keep_valid(key: str, options: Collection[object], default: object) -> None:
+    """Where a choice is no longer among the options (another layer's stage, another run's class), choose the default.
+
+    Assigned, not deleted: a browser keeps what a widget shows while its key is gone, and sends it back.
+    """
     if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]
+        st.session_state[key] = default
 
 
 def keep_below(key: str, limit: int) -> None:
@@ -128,46 +132,11 @@ def keep_below(key: str, limit: int) -> None:
         st.session_state[key] = limit - 1
 
 
-def keep_files(files: list[tuple[str, bytes]]) -> None:
-    """Remember uploads as (name, bytes): the uploader itself forgets them when the page changes."""
-    st.session_state[FILES] = files
-
-
-def kept_files() -> list[tuple[str, bytes]]:
-    files: list[tuple[str, bytes]] = st.session_state.get(FILES, [])
-    return files
-
-
-def forget_files() -> None:
-    st.session_state.pop(FILES, None)
-
-
 def selected_run() -> str | None:
     """The run that the pages show; None where a page has let go of one that nobody chose, and the address has not."""
     value = st.session_state.get(RUN, st.query_params.get(RUN))
     is_left_over = RUN not in st.session_state and value == unchosen(RUN)
     return value if isinstance(value, str) and not is_left_over else None
-
-
-def close_form() -> None:
-    """Fold the new-run form away: the run it started is what counts now."""
-    st.session_state[NEW_RUN] = False
-
-
-def run_name() -> str | None:
-    """What the next run is to be called; None leaves that to its preset and the time."""
-    return str(st.session_state.get(NAME) or "").strip() or None
-
-
-def forget_name() -> None:
-    """The next run needs another."""
-    st.session_state[NAME] = ""
-
-
-def select_channel(channel: int | None) -> None:
-    """Enlarge this channel; None leaves the choice as it is."""
-    if channel is not None:
-        st.session_state[CHANNEL] = channel
 
 
 def chosen_checkpoint() -> str | None:
@@ -212,7 +181,7 @@ def choose(key: str, value: int | str | None) -> None:
 
 def back_to_test_set() -> None:
     """Whoever chose a test image by its number wants to see it on the other pages, not an upload."""
-    st.session_state.pop(IMAGE_SOURCE, None)
+    st.session_state[IMAGE_SOURCE] = TEST_SET
 
 
 def choose_cell(true: str, predicted: str) -> None:
@@ -243,8 +212,3 @@ def has_message() -> bool:
 def take_message() -> str | None:
     value = st.session_state.pop(MESSAGE, None)
     return value if isinstance(value, str) else None
-
-
-def channels_off() -> str:
-    """The list of channels switched off, as it is written."""
-    return str(st.session_state.get(OFF) or "")

@@ -26,7 +26,8 @@ def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is
     with right:
         strength = experiments.strength(checkpoint, goal, picture)
         what = "mean activation" if isinstance(goal, Channel) else "log-odds"
-        st.metric(f"{plain(name)}, {what}", f"{strength:.3g}")
+        about = None if isinstance(goal, Channel) else "log(p / (1 - p)) of its probability p: 0 at one half."
+        st.metric(f"{plain(name)}, {what}", f"{strength:.3g}", help=about)
         if is_whole:
             compare(checkpoint, goal)
         (label, probability), *_ = cache.predictions(checkpoint, [Chosen(name, picture)])[0].top(1)
@@ -53,13 +54,13 @@ if checkpoint is None:
 goal = goal_picker(checkpoint)
 seed, steps = effort_picker()
 name = f"{goal.layer} channel {goal.channel}" if isinstance(goal, Channel) else checkpoint.class_names[goal.index]
-slot = st.empty()
-pressed = slot.button("Let it climb from noise", icon=":material/landscape:", type="primary", key="climb")
+place = st.empty()
+pressed = place.button("Let it climb from noise", icon=":material/landscape:", type="primary", key="climb")
 st.caption(
     f"Seeks a picture that raises {plain(name)}, step by step up the gradient, at the resolution it was trained on."
 )
 if pressed:
-    slot.button("Cancel", icon=":material/cancel:", key="cancel_climb")
+    place.button("Cancel", icon=":material/cancel:", key="cancel_climb")
     climb(checkpoint, goal, seed, steps)
 try:
     found = experiments.dream(checkpoint, goal, seed, steps)

@@ -10,11 +10,12 @@ from dashboard import judgement_charts, links, state
 from dashboard.components.close_up import close_up
 from dashboard.components.confidence import show_calibration, show_classes
 from dashboard.components.confusion import captions_of, confusion_table, images_of, pick_cell
-from dashboard.components.gallery import gallery, page_of, pick_group
+from dashboard.components.gallery import gallery, pick_group
 from dashboard.components.judged import TEST, VALIDATION, Judged, figures, judged_images, pick_image
 from dashboard.components.missing_images import missing_images
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
+from dashboard.components.thumbnails import page_of
 from dashboard.markdown import plain
 
 _CELLS, _CONFIDENCE, _EPOCHS = "confusion", "calibration", "learnt and forgotten"

@@ -53,6 +53,9 @@ def show_many(images: list[Chosen], predictions: list[Prediction]) -> None:
         alt=f"The predicted class of {len(rows)} pictures",
         column_config={
             "picture": st.column_config.ImageColumn("Picture"),
+            "file": "File",
+            "class": "Class",
+            "next": "Next two",
             "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
         },
     )  # fmt: skip

@@ -68,7 +68,7 @@ def card(request: Request, pixels: str) -> None:
 
 def pick_pinned(request: Request) -> str:
     names = read_pinned(request.run).names
-    state.keep_valid(state.PINNED, names)
+    state.keep_valid(state.PINNED, names, names[0])
     name: str = st.segmented_control(
         "Pinned image", names, default=names[0], required=True, key=state.PINNED, bind="query-params"
     )
@@ -92,6 +92,8 @@ request = Request(
 )
 if images:
     request = with_picture(request, images[0])
+else:
+    st.caption("Until there is a picture, the files below show the example photograph of a cat.")
 with st.grid(2, min_column_width=340):
     for kind in _CARDS:
         card(replace(request, kind=kind), images[0].fingerprint if images else "")

@@ -24,7 +24,7 @@ def pick_view(pinned: Pinned, names: tuple[str, ...]) -> tuple[int, str, ColorSc
     classes = [plain(names[label]) for label in pinned.labels]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         links.check_link(state.PINNED, pinned.names, "pinned image")
-        state.keep_valid(state.PINNED, pinned.names)
+        state.keep_valid(state.PINNED, pinned.names, pinned.names[0])
         image = st.segmented_control(
             "Pinned image", pinned.names, default=pinned.names[0], required=True, key=state.PINNED, bind="query-params",
             help="  \n".join(f"**{pin}**: {name}" for pin, name in zip(pinned.names, classes, strict=True))

@@ -21,7 +21,7 @@ def pick_target(prediction: Prediction) -> int:
     """The number of the class to explain; the predicted one until the user chooses."""
     names = [name for name, _ in prediction.top(len(prediction.class_names))]  # the address leaves out the first
     links.check_link(state.TARGET, names, "class")
-    state.keep_valid(state.TARGET, names)
+    state.keep_valid(state.TARGET, names, prediction.label)
     links.follow_default(state.TARGET, prediction.label)
     name = st.selectbox(
         "Class to explain", names, key=state.TARGET, bind="query-params", help="The most probable class stands first."

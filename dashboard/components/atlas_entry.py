@@ -8,7 +8,7 @@ from core.inspection.atlas import ATLAS_FILE, Atlas
 from core.runs.checkpoints import Checkpoint
 from core.wording import duration
 from dashboard import cache, state, surveys
-from dashboard.components.status import error_box
+from dashboard.components.status import STAY_IN_FRAGMENT, error_box
 from dashboard.components.survey_pass import survey_pass
 from dashboard.drawing import bars_html, number_table
 from dashboard.markdown import plain
@@ -45,7 +45,7 @@ def _duplicates(twin: np.ndarray, channel: int) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge("Near-duplicate of", color="orange", icon=":material/content_copy:")
             for other in alike:
-                st.button(f"Channel {other}", key=f"twin_{other}", on_click=state.select_channel, args=(other,))
+                st.button(f"Channel {other}", key=f"twin_{other}", on_click=state.choose, args=(state.CHANNEL, other))
 
 
 def _classes(atlas: Atlas, layer: str, channel: int) -> None:
@@ -101,4 +101,4 @@ def offer_atlas(checkpoint: Checkpoint) -> None:
         f"the checkpoint: about {duration(total / _IMAGES_PER_SECOND)} on two processor cores."
     )
     if pressed:
-        survey_pass(surveys.compute_atlas, checkpoint, total, "app_pages/feature_maps.py")
+        survey_pass(surveys.compute_atlas, checkpoint, total, "app_pages/feature_maps.py", STAY_IN_FRAGMENT)

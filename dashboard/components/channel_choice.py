@@ -58,7 +58,8 @@ def pick_channels(maps: FeatureMaps, atlas: LayerAtlas | None) -> tuple[int, ...
         )  # fmt: skip
         show: Show = st.segmented_control(
             "Show", get_args(Show), default="all", required=True, key=state.SHOW, bind="query-params",
-            help="**dead**: 0 everywhere on every test image; before the atlas is computed, on this image.  \n"
+            help="**dead**: 0 everywhere on every test image; before the atlas is computed, those that hardly respond "
+            "to this picture.  \n**alive**: all others.  \n"
             "**near-duplicates**: channels that do nearly the same as another one, together with it.",
         )  # fmt: skip
     try:

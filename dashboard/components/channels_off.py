@@ -83,7 +83,7 @@ def ranking(checkpoint: Checkpoint, image: Chosen, layer: str) -> None:
 def _turn(channel: int, layer: str) -> None:
     """Switch one channel off, or on again where it is off."""
     try:
-        before = set(parse_channels(state.channels_off(), layer))
+        before = set(parse_channels(st.session_state.get(state.OFF) or "", layer))
     except CoreError:
         before = set()
     state.choose(state.OFF, format_channels(before ^ {channel}))

@@ -11,7 +11,6 @@ from core.outcomes import Outcomes
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, charts, judgement_charts, state
-from dashboard.components.image_picker import TEST_SET
 from dashboard.components.judged import TEST, VALIDATION, Judged
 from dashboard.components.status import error_box
 from dashboard.images import Chosen
@@ -52,7 +51,7 @@ def _details(checkpoint: Checkpoint, judged: Judged, index: int, truth: str, gue
     )
     share = float(outcomes.probabilities[index, outcomes.labels[index]])
     st.markdown(f"#### {judged.name.capitalize()} image {index:,}: {plain(truth)} {verdict}")
-    st.caption(f"Loss {outcomes.losses[index]:.2f} nats: it gave {plain(truth)} a probability of {share:.1%}.")
+    st.caption(f"Loss {outcomes.losses[index]:.2f}: it gave {plain(truth)} a probability of {share:.1%}.")
     bars = st.container()
     if judged.images is not None:
         pictures, bars = st.columns([3, 2])
@@ -111,7 +110,7 @@ def _grad_cam(checkpoint: Checkpoint, image: Chosen, target: int, name: str) -> 
 
 def _links(checkpoint: Checkpoint, index: int) -> None:
     """The same image on the other pages."""
-    address = {state.RUN: checkpoint.run.id, state.IMAGE_INDEX: str(index), state.IMAGE_SOURCE: TEST_SET}
+    address = {state.RUN: checkpoint.run.id, state.IMAGE_INDEX: str(index), state.IMAGE_SOURCE: state.TEST_SET}
     if which := state.chosen_checkpoint():
         address[state.CHECKPOINT] = which
     with st.container(horizontal=True):

@@ -26,10 +26,10 @@ _ENLARGED = 330
 _TOP = 5
 SIDES = ("A", "B", "B − A")
 _NUMBERS = {
-    "min": st.column_config.NumberColumn("Min", format="%.3g"),
+    "min": st.column_config.NumberColumn("Least", format="%.3g"),
     "mean": st.column_config.NumberColumn("Mean", format="%.3g"),
-    "max": st.column_config.NumberColumn("Max", format="%.3g"),
-    "zeros": st.column_config.NumberColumn("Zeros", format="percent", help="Share of values that are exactly 0."),
+    "max": st.column_config.NumberColumn("Greatest", format="%.3g"),
+    "zeros": st.column_config.NumberColumn("Exactly 0", format="percent", help="Share of the values."),
 }
 
 

@@ -34,6 +34,9 @@ def pick_runs(default: Sequence[str]) -> list[Run]:
     links.check_links(state.RUNS, runs, "run")
     ours = [name for name in dict.fromkeys(default) if name in runs]
     links.follow_default(state.RUNS, ours)
+    if len(st.session_state[state.RUNS]) > len(COLORS):  # a long series
+        st.session_state[state.RUNS] = st.session_state[state.RUNS][: len(COLORS)]
+        st.caption(f"Of the series the first {len(COLORS)} are drawn: more lines could not be told apart.")
     chosen = st.multiselect(
         "Runs", list(runs), key=state.RUNS, bind="query-params", max_selections=len(COLORS),
         placeholder="Those of A and B",

@@ -59,7 +59,7 @@ def pick_cell(outcomes: Outcomes) -> tuple[str, str, Order]:
         (state.PREDICTED, "Predicted class", [_WRONG, _ANY, *names]),
     ):
         links.check_link(key, options, label.lower())
-        state.keep_valid(key, options)
+        state.keep_valid(key, options, options[0])
         choice[key] = st.selectbox(label, options, key=key, bind="query-params", on_change=state.first_page, width=160)
     order: Order = st.segmented_control(
         "Greatest first", get_args(Order), default="loss", required=True, key=state.ORDER, bind="query-params",

@@ -1,5 +1,7 @@
 """A card that prepares one file and hands it over."""
 
+from pathlib import Path
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -26,12 +28,20 @@ def export_card(request: Request, pixels: str) -> None:
         except CoreError as error:
             error_box(error)
         bar.empty()
-    if path.is_file():
+    if size := _size(path):
         button.download_button(
-            f"Download {file_size(path.stat().st_size)}", path.read_bytes, path.name, key=f"{key}_download",
+            f"Download {file_size(size)}", path.read_bytes, path.name, key=f"{key}_download",
             type="primary", icon=":material/download:",
         )  # fmt: skip
     st.code(_command(request), language=None, wrap_lines=True)
+
+
+def _size(path: Path) -> int:
+    """In bytes; 0 where it isn't there, or was cleared away just now."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _advance(bar: DeltaGenerator, done: int, total: int, text: str) -> None:

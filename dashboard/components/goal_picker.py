@@ -25,7 +25,7 @@ def goal_picker(checkpoint: Checkpoint) -> Goal:
         count = num_channels(layer)
         channel = pick_channel(count, disabled=kind != "channel")
         links.check_link(state.GOAL_CLASS, names, "class")
-        state.keep_valid(state.GOAL_CLASS, names)
+        state.keep_valid(state.GOAL_CLASS, names, names[0])
         name = st.selectbox(
             "Class", names, key=state.GOAL_CLASS, bind="query-params", width=180, disabled=kind != "class"
         )

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.runs.run import Run
 from dashboard import cache, state
-from dashboard.components.gallery import page_of, thumbnails
+from dashboard.components.thumbnails import page_of, thumbnails
 
 _WIDTH, _HEIGHT = 520, 420  # pixels: what the choice changes on the page stays in sight
 

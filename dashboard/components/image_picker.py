@@ -2,6 +2,7 @@
 
 import streamlit as st
 from PIL import Image
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.config import TrainConfig
 from core.data.example import EXAMPLE_LABEL, example_image
@@ -17,7 +18,6 @@ from dashboard.images import Chosen
 from dashboard.markdown import plain
 
 _FORMATS = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
-TEST_SET, _FILES, _CAMERA = "Test set", "Upload", "Camera"
 _ANY = "any class"
 
 
@@ -31,24 +31,21 @@ def image_picker(run: Run, *, several: bool = False) -> list[Chosen]:
 
 
 def _pick(run: Run, several: bool) -> list[Chosen]:
-    if st.query_params.get(state.IMAGE_SOURCE) == TEST_SET:  # a link to a test image, whatever was looked at before
-        st.session_state[state.IMAGE_SOURCE] = TEST_SET
+    if st.query_params.get(state.IMAGE_SOURCE) == state.TEST_SET:  # a link to one, whatever was looked at before
+        state.back_to_test_set()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
-            "Image from", [TEST_SET, _FILES, _CAMERA], key=state.IMAGE_SOURCE, default=TEST_SET, required=True,
-            persist_state="session", on_change=_forget_link,
+            "Image from", [state.TEST_SET, state.UPLOADS, state.PHOTO], key=state.IMAGE_SOURCE, default=state.TEST_SET,
+            required=True, persist_state="session", on_change=_forget_link,
         )  # fmt: skip
-        if source == TEST_SET:
+        if source == state.TEST_SET:
             try:
                 return _from_test_set(run)
             except CoreError as error:
                 problem = error
-    if source == TEST_SET:
+    if source == state.TEST_SET:
         return _without_test_set(run.config, problem)
-    if source == _CAMERA:
-        shot = st.camera_input("Take a picture", key=state.CAMERA, label_visibility="collapsed")
-        return _decode([(shot.name, shot.getvalue())] if shot else [], "Allow the camera, then take a picture.")
-    return _uploaded(several)
+    return _photographed() if source == state.PHOTO else _uploaded(several)
 
 
 def _forget_link() -> None:
@@ -56,20 +53,38 @@ def _forget_link() -> None:
     st.query_params.pop(state.IMAGE_SOURCE, None)
 
 
+def _photographed() -> list[Chosen]:
+    """The picture that the camera took last."""
+    shot = st.camera_input(
+        "Take a picture", key=state.CAMERA, label_visibility="collapsed", on_change=_forget, args=(state.SHOT,)
+    )
+    return _decode(_kept(state.SHOT, [shot] if shot else []), "Allow the camera, then take a picture.")
+
+
 def _uploaded(several: bool) -> list[Chosen]:
     """Pictures from files; they stay chosen when the user goes to another page."""
     label = "Upload pictures" if several else "Upload a picture"
     files = st.file_uploader(
         label, type=_FORMATS, accept_multiple_files=several, key=state.UPLOAD + ("s" if several else ""),
-        on_change=state.forget_files, help="PNG, JPEG, WebP, BMP or GIF, up to 10 MB each.",
+        on_change=_forget, args=(state.FILES,), help="PNG, JPEG, WebP, BMP or GIF, up to 10 MB each.",
     )  # fmt: skip
     found = files if isinstance(files, list) else [files] if files else []
     if len(found) > MAX_UPLOADS:
         st.warning(f"{len(found)} files are more than the {MAX_UPLOADS} shown at once; the first {MAX_UPLOADS} count.")
-    if found:
-        state.keep_files([(file.name, file.getvalue()) for file in found[:MAX_UPLOADS]])
-    kept = state.kept_files()
+    kept = _kept(state.FILES, found[:MAX_UPLOADS])
     return _decode(kept if several else kept[:1], "Choose a picture of your own: the centre square is what counts.")
+
+
+def _kept(key: str, files: list[UploadedFile]) -> list[tuple[str, bytes]]:
+    """Their names and bytes, or those of before: a widget forgets its files when the page changes."""
+    if files:
+        st.session_state[key] = [(file.name, file.getvalue()) for file in files]
+    kept: list[tuple[str, bytes]] = st.session_state.get(key, [])
+    return kept
+
+
+def _forget(key: str) -> None:
+    st.session_state.pop(key, None)
 
 
 def _from_test_set(run: Run) -> list[Chosen]:

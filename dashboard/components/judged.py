@@ -165,7 +165,7 @@ def pick_image(judged: Judged) -> int:
     return int(
         st.number_input(
             f"{judged.name.capitalize()} image, 0 to {last:,}", 0, last, step=1, key=judged.key, bind="query-params",
-            width=200, on_change=state.back_to_test_set,
+            width=200, on_change=state.back_to_test_set if judged.name == TEST else None,
         )
     )  # fmt: skip
 
@@ -177,5 +177,5 @@ def figures(judged: Judged) -> None:
     sure = int((~outcomes.correct & (outcomes.confidences > _SURE)).sum())
     st.markdown(
         f"{judged.about}: **{outcomes.accuracy:.1%} correct**, {wrong:,} mistakes, {sure:,} of them with over "
-        f"{_SURE:.0%} confidence. Mean loss {outcomes.losses.mean():.3f} nats."
+        f"{_SURE:.0%} confidence. Mean loss {outcomes.losses.mean():.3f}."
     )

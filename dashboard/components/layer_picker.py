@@ -12,7 +12,7 @@ from dashboard import links, state
 def pick_layer(layers: Sequence[str] = CONV_LAYERS, *, disabled: bool = False) -> str:
     """One of `layers`. Another one lets go of the pinned unit: the same row is another place there."""
     links.check_link(state.LAYER, layers, "layer")
-    state.keep_valid(state.LAYER, layers)
+    state.keep_valid(state.LAYER, layers, "conv1")
     layer: str = st.segmented_control(
         "Layer", layers, default="conv1", required=True, key=state.LAYER, bind="query-params",
         on_change=state.pin_unit, disabled=disabled,
@@ -24,7 +24,7 @@ def pick_stage(layer: str) -> str:
     """conv, relu, and lrn and pool where the layer has them."""
     stages = stages_of(layer)
     links.check_link(state.STAGE, stages, "stage")
-    state.keep_valid(state.STAGE, stages)
+    state.keep_valid(state.STAGE, stages, "relu")
     # No format_func here: the address carries what is shown.
     stage: str = st.segmented_control(
         "Stage", stages, default="relu", required=True, key=state.STAGE, bind="query-params",

@@ -14,7 +14,7 @@ from core.runs.metrics import MetricsReader
 from core.runs.progress import Progress
 from core.runs.run import Run, RunState
 from core.training import jobs
-from core.wording import before_packing
+from core.wording import before_packing, stopped_early
 from dashboard import cache, charts, state
 from dashboard.components.curve_picker import pick_curves
 from dashboard.components.delete_control import delete_control
@@ -80,7 +80,7 @@ def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
 
 def _stop(run: Run) -> None:
     try:
-        run.request_stop()
+        jobs.stop(run)
     except CoreError as error:
         state.leave_message(str(error))
 
@@ -98,6 +98,8 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
         st.caption(":material/info: Synthetic shapes, drawn by a program: nothing is learnt about photographs.")
     if source := run.config.pretrained:
         st.caption(f":material/info: Begun with the weights of run {plain(source)}.")
+    if early := stopped_early(reader.events()):
+        st.caption(f":material/info: {early}")
     if now is RunState.FAILED:
         st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
     if now is RunState.INTERRUPTED:
@@ -158,7 +160,7 @@ def _diagnosis(run: Run, reader: MetricsReader) -> None:
 def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x_axis, smoothing = pick_curves()
-        log_loss = st.toggle("Log loss", key=state.LOG_LOSS, persist_state="session")
+        log_loss = st.toggle("Loss on a log scale", key=state.LOG_LOSS, persist_state="session")
     panels = charts.training_panels(
         reader.steps(), reader.epochs(), steps_per_epoch=progress.steps_per_epoch, x_axis=x_axis, smoothing=smoothing,
         log_loss=log_loss,

@@ -28,55 +28,48 @@ def mosaic(
     tile_width: int,
     tile_height: int,
     columns: int,
-    channel_ids: Sequence[int],
+    ids: Sequence[int],
     selected: int | None,
     silent: Collection[int] = (),
     captions: Sequence[str] = (),
     noun: str = "channel",
     key: str,
-    on_select: Callable[[], None] | None = None,
+    on_select: Callable[[], None],
     alt: str,
-) -> int | None:
-    """Draw the mosaic; returns the selected channel id, the new one if a tile was just picked.
+) -> None:
+    """Draw the mosaic.
 
-    `png` holds tile i at row i // columns, column i % columns, without gaps, sizes in pixels;
-    `channel_ids[i]` is the number shown under it, or `captions[i]` is where there are captions;
-    `noun` is what a tile is called, `silent` are the ids marked as such. `selected`, an id
-    or None, is the caller's truth: a pick reruns only the enclosing fragment and is reported
-    once, to be stored from the returned value or in `on_select` through `picked_channel`.
+    `png` holds tile i at row i // columns, column i % columns, without gaps, sizes in pixels; `ids[i]` is the number
+    shown under it, or `captions[i]` is where there are captions; `noun` is what a tile is called, `silent` are the ids
+    marked as such. `selected`, an id or None, is the caller's truth: a pick reruns only the enclosing fragment and is
+    reported once, to be stored in `on_select` through `picked`.
     """
     # Sent back at once: the browser would otherwise show the old selection until the next rerun.
-    current = selected if (picked := picked_channel(key)) is None else picked
+    current = selected if (now := picked(key)) is None else now
     data: dict[str, Any] = {
         "png": base64.b64encode(png).decode("ascii"),
         "tile": [tile_width, tile_height],
         "columns": columns,
-        "ids": [int(channel) for channel in channel_ids],
-        "silent": [int(channel) for channel in silent],
+        "ids": [int(number) for number in ids],
+        "silent": [int(number) for number in silent],
         "captions": list(captions),
         "noun": noun,
         "selected": None if current is None else int(current),
         "alt": alt,
     }
-    _COMPONENT(data=data, key=key, height="content", on_picked_change=on_select or _ignore)
-    return current
+    _COMPONENT(data=data, key=key, height="content", on_picked_change=on_select)
 
 
 def channel_mosaic(sheet: Mosaic, channel: int, *, key: str, alt: str) -> None:
     """The channels of `sheet`; a click on one makes it the chosen channel of all pages."""
     mosaic(
         sheet.png, tile_width=sheet.tile_width, tile_height=sheet.tile_height, columns=sheet.columns,
-        channel_ids=sheet.channels, selected=channel, silent=sheet.silent, key=key, alt=alt,
-        on_select=lambda: state.select_channel(picked_channel(key)),
+        ids=sheet.channels, selected=channel, silent=sheet.silent, key=key, alt=alt,
+        on_select=lambda: state.choose(state.CHANNEL, picked(key)),
     )  # fmt: skip
 
 
-def picked_channel(key: str) -> int | None:
-    """The channel picked in the mosaic `key` just now, else None. For use in `on_select`."""
-    state = st.session_state.get(key) or {}
-    picked = state.get("picked")
-    return picked if isinstance(picked, int) else None
-
-
-def _ignore() -> None:
-    """Stand in for a callback: without one, Streamlit does not report the pick."""
+def picked(key: str) -> int | None:
+    """The id picked in the mosaic `key` just now, else None. For use in `on_select`."""
+    number = (st.session_state.get(key) or {}).get("picked")
+    return number if isinstance(number, int) else None

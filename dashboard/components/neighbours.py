@@ -10,8 +10,9 @@ from core.errors import CoreError
 from core.inspection.embedding import EMBEDDING_FILE, MOST_IMAGES, Embedding
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, state, surveys
-from dashboard.components.gallery import thumbnails
+from dashboard.components.status import STAY
 from dashboard.components.survey_pass import survey_pass
+from dashboard.components.thumbnails import thumbnails
 from dashboard.images import Chosen
 from dashboard.markdown import plain, some
 from dashboard.neighbour_charts import embedding_map
@@ -44,7 +45,7 @@ def offer_embedding(checkpoint: Checkpoint) -> None:
         "beside the checkpoint for all viewers."
     )
     if pressed:
-        survey_pass(surveys.compute_embedding, checkpoint, total, "app_pages/neighbours.py")
+        survey_pass(surveys.compute_embedding, checkpoint, total, "app_pages/neighbours.py", STAY)
 
 
 def neighbours(checkpoint: Checkpoint, found: Embedding, image: Chosen) -> None:

@@ -11,13 +11,15 @@ from core.paths import data_dir, runs_dir
 from core.presets import PRESET_HELP, PRESETS, Preset, preset_values
 from core.runs.checkpoints import available
 from core.runs.differences import differing_settings
-from core.runs.run import list_runs
+from core.runs.run import Run, list_runs
 from core.training import jobs
 from core.training.cost import estimate
 from core.training.device import pick_device
 from core.training.snapshots import check_pinned
+from core.variations import named
 from core.wording import duration
 from dashboard import costs, pins, state
+from dashboard.components.series import chosen_series, pick_series
 from dashboard.components.status import error_box
 from dashboard.components.training_images import training_images
 from dashboard.markdown import plain
@@ -30,47 +32,73 @@ def new_run() -> None:
     """Choose data and preset, see the cost, start."""
     busy = jobs.active()
     with st.container():  # of one piece, whatever it says: the button below keeps its place, also while it is drawn
-        config = _checked_config()
+        series = _checked_series()
         if busy is not None:
-            st.caption(
-                f":material/info: Run {plain(busy.id)} is training; stop it, or wait for its end, to start another."
-            )
+            _queue(busy)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Name", key=state.NAME, persist_state="session", placeholder="preset and time", width=260,
             help="Small letters, digits, dots, dashes and underscores. It is the name of the run's folder.",
         )  # fmt: skip
         st.button(
-            "Start training", type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
-            disabled=busy is not None or config is None,
+            _verb(len(series), busy), type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
+            args=(busy is not None,), disabled=not series,
         )  # fmt: skip
 
 
-def _checked_config() -> TrainConfig | None:
-    """What is chosen, with its cost; None, and a sentence, where nothing can be started with it."""
+def _verb(num_runs: int, busy: Run | None) -> str:
+    runs = f" {num_runs} runs" if num_runs > 1 else ""
+    return f"Start{runs or ' training'}" if busy is None else f"Add{runs} to the queue"
+
+
+def _queue(busy: Run) -> None:
+    """What trains, and what waits for its end."""
+    waiting = [plain(run.id) for run in jobs.waiting()]
+    then = f" Then {', '.join(waiting)}." if waiting else ""
+    st.caption(f":material/info: Run {plain(busy.id)} is training.{then} Another begins after that.")
+
+
+def _checked_series() -> dict[str, TrainConfig]:
+    """What is chosen, with its cost; nothing, and a sentence, where it can't be started."""
     try:
         config = _config()
-        if config is not None:
-            pick_device(config)  # refuses one that isn't here
-            counts = costs.counts(config)
-            check_pinned(config, counts["test"])
-            _cost(config, counts)
-            training_images(config, counts["train"])
+        if config is None:
+            return {}
+        series = pick_series(config)
+        for varied in series.values():
+            pick_device(varied)  # refuses one that isn't here
+            check_pinned(varied, costs.counts(varied)["test"])
+        _cost(list(series.values()))
+        first = next(iter(series.values()))
+        training_images(first, costs.counts(first)["train"])
     except CoreError as error:
         error_box(error)
-        return None
-    return config
+        return {}
+    return series
 
 
-def _start() -> None:
+def _name() -> str | None:
+    """What the run is to be called; None leaves that to its preset and the time."""
+    return str(st.session_state.get(state.NAME) or "").strip() or None
+
+
+def _start(in_turn: bool) -> None:
+    """in_turn: whether the button said that something else is training."""
+    started: list[Run] = []
     try:
-        run = jobs.start(_chosen(), runs_dir=runs_dir(), data_dir=data_dir(), run_id=state.run_name())
+        for run_id, config in named(chosen_series(_chosen()), runs_dir(), _name()):
+            wait = in_turn or bool(started)
+            run = jobs.start(config, runs_dir=runs_dir(), data_dir=data_dir(), run_id=run_id, in_turn=wait)
+            started.append(run)
     except CoreError as error:
         state.leave_message(str(error))
-    else:
-        state.select_run(run.id)
-        state.forget_name()
-        state.close_form()
+    if started:
+        st.session_state[state.NAME] = ""  # the next one needs another
+        if len(started) > 1:
+            state.compare_runs([run.id for run in started])
+        if not in_turn:
+            state.select_run(started[0].id)
+            st.session_state[state.NEW_RUN] = False
 
 
 def _config() -> TrainConfig | None:
@@ -151,30 +179,34 @@ def _data_key() -> str:
 
 
 @st.fragment(parallel=True)  # timing a machine takes seconds; the rest of the page doesn't wait
-def _cost(config: TrainConfig, counts: dict[str, int]) -> None:
-    """How large the run will be. Says itself what goes wrong: a fragment's errors don't reach its caller."""
+def _cost(configs: list[TrainConfig]) -> None:
+    """How large the runs will be. Says itself what goes wrong: a fragment's errors don't reach its caller."""
     try:
-        speed = costs.speed(config)
+        speed = costs.speed(configs[0])
+        counts = [costs.counts(config) for config in configs]
     except CoreError as error:
         error_box(error)
         return
-    cost = estimate(config, speed, counts)
+    each = [estimate(config, speed, count) for config, count in zip(configs, counts, strict=True)]
     time = "time not known while a run trains"
-    if speed is not None and cost.seconds is not None:
-        time = f"about **{duration(cost.seconds)}** on {speed.device} ({speed.precision})"
+    if speed is not None:
+        seconds = sum(cost.seconds or 0.0 for cost in each)
+        time = f"about **{duration(seconds)}** on {speed.device} ({speed.precision})"
+    disk = sum(cost.disk_bytes for cost in each) / 1e9
     st.caption(
-        f"{counts['train']:,} training images · about {cost.parameters / 1e6:.0f} million parameters · {time} · "
-        f"about {cost.memory_bytes / 1e9:.1f} GB of memory, up to {cost.disk_bytes / 1e9:.1f} GB on disk"
+        (f"**{len(configs)} runs**, one after the other · " if len(configs) > 1 else "")
+        + f"{max(count['train'] for count in counts):,} training images · "
+        f"about {each[0].parameters / 1e6:.0f} million parameters · {time} · "
+        f"about {max(cost.memory_bytes for cost in each) / 1e9:.1f} GB of memory, up to {disk:.1f} GB on disk"
     )
 
 
 def _first_weights(key: str) -> None:
     """Random ones, or those of a run's best checkpoint."""
-    runs = [None, *(run.id for run in list_runs(runs_dir()) if "best" in available(run))]
-    state.keep_valid(key, runs)
+    runs = [run.id for run in list_runs(runs_dir()) if "best" in available(run)]
     st.selectbox(
-        "Weights to begin with", runs, key=key, persist_state="session", width=260, help=field_help("pretrained"),
-        format_func=lambda run_id: "random weights" if run_id is None else run_id,
+        "Weights to begin with", runs, index=None, placeholder="random weights", key=key, persist_state="session",
+        width=260, help=field_help("pretrained"),
     )  # fmt: skip
 
 
@@ -191,8 +223,8 @@ def _widget(name: str, default: Any, key: str) -> Any:
     label, text = name.replace("_", " ").capitalize(), field_help(name)
     annotation = TrainConfig.model_fields[name].annotation
     if get_origin(annotation) is tuple:  # not kept: the pins on the other pages are its default
-        pins = ", ".join(map(str, default))
-        return st.text_input(label, pins, key=key, help=text, placeholder="one a class, up to eight")
+        listed = ", ".join(map(str, default))
+        return st.text_input(label, listed, key=key, help=text, placeholder="one a class, up to eight")
     kept: dict[str, Any] = {"key": key, "help": text, "persist_state": "session"}
     if get_origin(annotation) is Literal:
         options = get_args(annotation)

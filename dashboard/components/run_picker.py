@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import CoreError
 from core.paths import runs_dir
 from core.runs.checkpoints import Checkpoint, available, find_checkpoint
-from core.runs.run import Run, list_runs
+from core.runs.run import Run, RunState, list_runs
 from core.wording import before_packing
 from dashboard import links, state
 from dashboard.components.status import data_with_size, error_box
@@ -77,7 +77,8 @@ def preferred(runs: Sequence[Run]) -> Run:
     """Of at least one run the chosen one, else one that trains, else the first."""
     chosen = state.selected_run()
     found = next((run for run in runs if run.id == chosen), None)
-    return found or next((run for run in runs if run.state.is_active), runs[0])
+    training = (run for run in runs if run.state in (RunState.RUNNING, RunState.STALLED))
+    return found or next(training, runs[0])
 
 
 def about(checkpoint: Checkpoint) -> str:

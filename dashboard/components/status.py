@@ -14,6 +14,7 @@ from dashboard.markdown import plain
 STAY = "Stay on this page: choosing something else stops it."
 STAY_IN_FRAGMENT = "Stay on this page: a choice at its top stops it, one further down waits for it."
 _BADGES: dict[RunState, tuple[Literal["green", "orange", "blue", "gray", "red"], str]] = {
+    RunState.WAITING: ("gray", ":material/schedule:"),
     RunState.RUNNING: ("green", ":material/play_circle:"),
     RunState.STALLED: ("orange", ":material/hourglass_empty:"),
     RunState.FINISHED: ("blue", ":material/check_circle:"),

@@ -8,20 +8,27 @@ import streamlit as st
 from core.errors import CoreError
 from core.runs.checkpoints import Checkpoint
 from core.wording import duration
-from dashboard.components.status import STAY_IN_FRAGMENT, error_box
+from dashboard.components.status import error_box
 
 
 def survey_pass(
-    compute: Callable[[Checkpoint, Callable[[int], object]], None], checkpoint: Checkpoint, total: int, page: str
+    compute: Callable[[Checkpoint, Callable[[int], object]], None],
+    checkpoint: Checkpoint,
+    total: int,
+    page: str,
+    stay: str,
 ) -> None:
-    """Let `compute` look at all `total` images, then draw the page anew. page: its file, to which Cancel leads."""
+    """Let `compute` look at all `total` images, then draw the page anew.
+
+    page: its file, to which Cancel leads. stay: what stops it.
+    """
     bar = st.progress(0.0, "Starting")
     with st.container(horizontal=True, vertical_alignment="center"):
         # A link, for a button of a fragment would wait until the fragment is done.
         st.page_link(
             page, label="Cancel", icon=":material/cancel:", width="content", query_params=st.query_params.to_dict()
         )
-        st.caption(STAY_IN_FRAGMENT, width="content")
+        st.caption(stay, width="content")
     heard: list[tuple[float, int]] = []  # may begin in the middle: another viewer's pass is watched, not repeated
 
     def on_batch(done: int) -> None:

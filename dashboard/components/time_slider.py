@@ -19,8 +19,9 @@ def time_slider(epochs: Sequence[float], *, is_live: bool, is_ticking: bool) -> 
     if is_playing() is not is_ticking:
         st.rerun()
     links.check_link(state.EPOCH, epochs, "epoch")
-    if is_live:  # a link to an older epoch opens that one
-        st.session_state.setdefault(state.FOLLOW, _chosen() in (None, epochs[-1]))
+    if is_live:  # a link to an older epoch opens that one; the epoch of another run, looked at before, says nothing
+        is_link = state.EPOCH not in st.session_state
+        st.session_state.setdefault(state.FOLLOW, not is_link or _chosen() in (None, epochs[-1]))
     now = _epoch_to_show(epochs, is_live=is_live)
     st.session_state[state.EPOCH] = now
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -79,7 +80,7 @@ def _play_button(epochs: Sequence[float], now: float) -> None:
 def _start(epochs: Sequence[float], now: float) -> None:
     """From here on, or from the beginning where this is the end."""
     st.session_state[state.PLAYING] = now if now < epochs[-1] else -1
-    st.session_state[state.FOLLOW] = False
+    _do_not_follow()
 
 
 def _stop() -> None:
@@ -91,8 +92,14 @@ def _stop() -> None:
 def _by_hand() -> None:
     """The user moved the slider, unless a browser that lags reports the epoch before the page's own move."""
     if not is_playing() and st.session_state[state.EPOCH] != _last_move()[0]:
-        st.session_state[state.FOLLOW] = False
+        _do_not_follow()
         _forget_move()
+
+
+def _do_not_follow() -> None:
+    """The run that trains; a wish about one that doesn't is none about the next that does."""
+    if state.FOLLOW in st.session_state:
+        st.session_state[state.FOLLOW] = False
 
 
 def _last_move() -> tuple[float | None, float]:

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from dashboard.components.live_chart import Panel, Series, decimate, pack, panel_spec, x_span
+from dashboard.panels import Panel, Series, decimate, pack, panel_spec, x_span
 
 
 def unpack(spec: dict[str, str]) -> np.ndarray:

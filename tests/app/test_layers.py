@@ -10,8 +10,8 @@ from core.files import load_arrays, save_arrays
 from core.runs.layer_statistics import LAYERS, QUANTILES, RELU_LAYERS
 from core.runs.run import Run
 from core.runs.snapshots import layers_over_time, snapshot_epochs, snapshot_file
-from dashboard.components.live_chart import panel_spec
 from dashboard.layer_charts import overview_panels, spread_panels
+from dashboard.panels import panel_spec
 
 
 @pytest.fixture

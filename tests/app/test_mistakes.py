@@ -21,7 +21,7 @@ from core.outcomes import Outcomes
 from core.runs.checkpoints import find_checkpoint
 from core.runs.snapshots import Pinned, Snapshot, forget_snapshots_after, read_pinned, write_pinned, write_snapshot
 from dashboard import surveys
-from dashboard.components import gallery
+from dashboard.components import thumbnails
 from dashboard.markdown import plain
 
 NAMES = ("circle", "cross", "star")
@@ -103,7 +103,7 @@ def test_a_link_opens_a_cell_and_one_of_its_images(mistakes, said):
     assert component(at, "confusion")["selected"] == [2, 1]
     assert component(at, "mosaic")["selected"] == 4
     assert "#### Test image 4: star :red[:material/close: taken for cross]" in said(at)
-    assert "Loss 3.91 nats: it gave star a probability of 2.0%." in said(at)
+    assert "Loss 3.91: it gave star a probability of 2.0%." in said(at)
     bars = json.loads(next(c for c in at.get("plotly_chart") if "judged" in c.proto.id).proto.spec)["data"][0]
     assert bars["y"][-1] == "cross"
     captions = [caption for image in at.image for caption in image.captions]
@@ -242,7 +242,7 @@ def test_what_was_kept_is_shown_without_the_images(mistakes, run, monkeypatch, s
         assert component(at, "confusion")["counts"] == [[1, 1, 0], [1, 1, 0], [0, 1, 1]]
         assert component(at, "mosaic") is None
         assert "enter one of these numbers to see what the network said: 4" in said(at)
-        assert "Loss 3.91 nats: it gave star a probability of 2.0%." in said(at)
+        assert "Loss 3.91: it gave star a probability of 2.0%." in said(at)
         assert [chart for chart in at.get("plotly_chart") if "judged" in chart.proto.id]
         assert not at.image
         at = mistakes(view="learnt and forgotten", group="never learnt", val_image="3")
@@ -320,13 +320,13 @@ def test_other_validation_images_of_the_same_labels_are_not_shown_either(mistake
 def test_large_images_are_made_smaller_and_encoded_once():
     pixels = torch.tensor([0, 100, 200], dtype=torch.uint8)[:, None, None, None].expand(3, 3, 227, 227)
     images = ImageSet(pixels, torch.arange(3), NAMES)
-    found = gallery._sheet("three", np.array([2, 0]), None, images)
+    found = thumbnails._sheet("three", np.array([2, 0]), None, images)
     assert found[1:] == (192, 192)
     sheet = np.asarray(Image.open(io.BytesIO(found[0])))
     assert sheet.shape == (192, 8 * 192, 3)
     assert sheet[0, [0, 191, 192], 0].tolist() == [200, 200, 0]
-    assert gallery._sheet("three", np.array([2, 0]), None, images)[0] is found[0]
-    assert gallery._sheet("three", np.array([2, 0]), np.ones((2, 3), bool), images)[0] is not found[0]
+    assert thumbnails._sheet("three", np.array([2, 0]), None, images)[0] is found[0]
+    assert thumbnails._sheet("three", np.array([2, 0]), np.ones((2, 3), bool), images)[0] is not found[0]
 
 
 def test_the_matrix_of_many_classes_is_a_picture(mistakes, monkeypatch):

@@ -1,9 +1,12 @@
 """The new-run form: what it keeps, what it says that it would do, and what a run is called and begins with."""
 
+import threading
+import time
+
 import pytest
 
 from core.runs.run import RunState, list_runs
-from core.training import jobs
+from core.training import ending, jobs
 from dashboard.markdown import plain
 
 
@@ -51,7 +54,7 @@ def test_a_run_is_called_as_its_user_likes_and_begins_with_the_weights_of_anothe
     write_run("b", end={"state": "failed", "reason": "no weights"})
     at = open_form(open_page, runs_dir)
     weights = at.selectbox(key="new_pretrained")
-    assert weights.options == ["random weights", "a"]
+    assert weights.options == ["a"]
     weights.set_value("a")
     at.segmented_control(key="preset").set_value("seed-2021")
     at.text_input(key="name").set_value(" mine ").run()
@@ -62,6 +65,75 @@ def test_a_run_is_called_as_its_user_likes_and_begins_with_the_weights_of_anothe
     at = open_form(open_page, runs_dir)
     at.button(key="start").click().run()
     assert (started[1][0].pretrained, started[1][1]) == (None, None)
+
+
+@pytest.fixture
+def until_released(monkeypatch):
+    """Trainings that learn nothing, and finish once the event is set."""
+    released = threading.Event()
+
+    def train(writer, _data_dir):
+        while not (released.is_set() or writer.stop_requested()):
+            time.sleep(0.001)
+        return RunState.FINISHED if released.is_set() else RunState.STOPPED
+
+    monkeypatch.setattr(ending, "train", train)
+    return released
+
+
+def test_several_values_become_runs_that_train_one_after_the_other(
+    open_page, write_run, runs_dir, trained_run, said, until_released
+):
+    write_run("before", end={"state": "finished", "reason": ""}, weights_of=trained_run)
+    at = open_form(open_page, runs_dir)
+    at.multiselect(key="varied").set_value(["dropout", "seed"]).run()
+    at.text_input(key="varied_dropout").set_value("0, 0.5")
+    at.text_input(key="varied_seed").set_value("7, 8")
+    at.text_input(key="name").set_value("mine").run()
+    assert not at.exception
+    assert at.button(key="start").label == "Start 4 runs"
+    assert "**4 runs**, one after the other" in said(at)
+    at.button(key="start").click().run()
+    assert not at.exception
+    runs = [run for run in list_runs(runs_dir) if run.id != "before"]
+    assert sorted(run.id for run in runs) == [
+        "mine-dropout-0.0_seed-7", "mine-dropout-0.0_seed-8", "mine-dropout-0.5_seed-7", "mine-dropout-0.5_seed-8",
+    ]  # fmt: skip
+    assert at.session_state["run"] == "mine-dropout-0.0_seed-7", "the one that trains is shown"
+    assert sorted(at.dataframe[0].value["state"]) == ["finished", "running", "waiting", "waiting", "waiting"]
+
+    at.session_state["new_run"] = True
+    at.run()
+    assert at.button(key="start").label == "Add 4 runs to the queue"
+    at.multiselect(key="varied").set_value([]).run()
+    at.text_input(key="name").set_value("last").run()
+    assert f"is training. Then {plain('mine-')}" in said(at)
+    at.button(key="start").click().run()
+    assert not at.exception
+    assert jobs.waiting()[-1].id == "last"
+    assert at.session_state["run"] == "mine-dropout-0.0_seed-7"
+
+    at.query_params["run"] = "last"
+    at.run()
+    assert " Waiting]" in said(at)
+    at.button(key="stop").click().run()
+    assert not at.exception
+    assert "last" not in [run.id for run in jobs.waiting()]
+    until_released.set()
+    assert jobs.wait(10)
+    assert {run.state for run in runs} == {RunState.FINISHED}
+    at.switch_page("app_pages/compare.py").run()
+    assert not at.exception
+    assert sorted(at.multiselect(key="runs").value) == sorted(run.id for run in runs)
+
+
+def test_a_value_that_cannot_be_tried_is_said_and_nothing_starts(open_page, runs_dir):
+    at = open_form(open_page, runs_dir)
+    at.multiselect(key="varied").set_value(["dropout"]).run()
+    at.text_input(key="varied_dropout").set_value("0.1, 2").run()
+    assert not at.exception
+    assert [error.value for error in at.error if "dropout" in error.value]
+    assert at.button(key="start").disabled
 
 
 def test_a_name_that_cannot_be_one_is_said_and_starts_nothing(open_page, runs_dir):

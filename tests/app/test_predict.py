@@ -92,7 +92,7 @@ def test_thumbnails_are_those_of_the_class_and_only_on_request(predict, trained_
 
 
 def test_thumbnails_come_in_pages_and_another_class_begins_anew(predict, trained_run, data_dir, monkeypatch):
-    monkeypatch.setattr("dashboard.components.gallery.PER_PAGE", 4)
+    monkeypatch.setattr("dashboard.components.thumbnails.PER_PAGE", 4)
     at = predict()
     at.session_state["browser"] = True
     first = thumbnails(at.run())["ids"]

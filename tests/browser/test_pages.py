@@ -125,6 +125,6 @@ def test_the_form_goes_back_to_its_preset_and_stays_there(serve, window, trained
     expect(page.get_by_text("Unlike the preset: num epochs 20")).to_be_visible()
     page.get_by_role("button", name="Back to the preset").click()
     expect(epochs).to_have_value("4")
-    page.get_by_text("Log loss").click()  # any other click
+    page.get_by_text("Loss on a log scale").click()  # any other click
     expect(page.get_by_text("Unlike the preset")).to_have_count(0)
     expect(epochs).to_have_value("4")
