@@ -17,10 +17,12 @@ from PIL import Image
 from core.config import TrainConfig, make_config
 from core.data.images import ImageSet
 from core.data.shapes import make_shapes
+from core.model import alexnet
 from core.runs.pack import pack
 from core.runs.run import Run
 from core.runs.snapshots import PHOTO, read_pinned, write_pinned
 from core.training import jobs
+from tests.narrow import FC_UNITS
 
 CLASSES = ("circle", "cross", "star")
 _LONGEST_WAIT_SECONDS = 120.0
@@ -122,12 +124,32 @@ def tiny_config(image_tree: Path) -> ConfigFactory:
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFactory, data_dir: Path) -> Iterator[Run]:
     """`tiny_config()` with snapshots trained to its end, once for all tests; they only read it."""
-    folder = tmp_path_factory.mktemp("trained")
-    run = jobs.start(tiny_config(snapshots=True), runs_dir=folder, data_dir=data_dir, run_id="trained")
+    run = _train(tmp_path_factory.mktemp("trained"), tiny_config, data_dir)
+    yield run
+    shutil.rmtree(run.path.parent)
+
+
+def _train(runs_dir: Path, tiny_config: ConfigFactory, data_dir: Path) -> Run:
+    run = jobs.start(tiny_config(snapshots=True), runs_dir=runs_dir, data_dir=data_dir, run_id="trained")
     assert jobs.wait(_LONGEST_WAIT_SECONDS)
     assert run.state == "finished", run.end
+    return run
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network with small fully connected layers, also to read its runs: training and saving take a tenth."""
+    monkeypatch.setattr(alexnet, "FC_UNITS", FC_UNITS)
+
+
+@pytest.fixture(scope="session")
+def narrow_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: ConfigFactory, data_dir: Path) -> Iterator[Run]:
+    """`trained_run` as a narrow network trains it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alexnet, "FC_UNITS", FC_UNITS)
+        run = _train(tmp_path_factory.mktemp("narrow"), tiny_config, data_dir)
     yield run
-    shutil.rmtree(folder)
+    shutil.rmtree(run.path.parent)
 
 
 @pytest.fixture(scope="session")

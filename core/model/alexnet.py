@@ -20,6 +20,7 @@ from core.model.winograd import Conv2d
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
 INPUT_SIZE = 227  # pixels
+FC_UNITS = 4096  # outputs of fc6, and of fc7
 LRN_ALPHA = 1e-4  # the paper's, whose input was 0..255 less the mean
 
 
@@ -118,12 +119,12 @@ class AlexNet(nn.Module):
         self.pool5 = MaxPool()
         self.flatten = Flatten()
         self.dropout6 = Dropout(dropout)
-        self.fc6 = nn.Linear(256 * 6 * 6, 4096)
+        self.fc6 = nn.Linear(256 * 6 * 6, FC_UNITS)
         self.relu6 = nn.ReLU()
         self.dropout7 = Dropout(dropout)
-        self.fc7 = nn.Linear(4096, 4096)
+        self.fc7 = nn.Linear(FC_UNITS, FC_UNITS)
         self.relu7 = nn.ReLU()
-        self.fc8 = nn.Linear(4096, num_classes)
+        self.fc8 = nn.Linear(FC_UNITS, num_classes)
 
     @property
     def num_classes(self) -> int:

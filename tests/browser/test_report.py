@@ -67,6 +67,8 @@ def test_it_opens_from_a_disk_without_a_network(chromium: Browser, report: Path,
 def test_it_is_prepared_and_downloaded_on_the_page(serve, window, chromium, trained_run, tmp_path: Path):
     page = window().open(f"{serve(trained_run.path.parent).url}/take_away")
     page.locator(".st-key-export_report button").click()
+    expect(page.locator(".st-key-export_report_download button")).to_be_visible()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     with page.expect_download() as download:
         page.locator(".st-key-export_report_download button").click()
     assert download.value.suggested_filename == f"trained-step-{find_checkpoint(trained_run).step}-report.html"

@@ -27,25 +27,28 @@ from core.runs.run import Run, RunState, create_run
 from core.runs.snapshots import snapshot_epochs
 from core.runs.writer import RunWriter
 from core.training import jobs
+from tests.narrow import FC_UNITS
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("narrow")
 can_fork = pytest.mark.skipif(sys.platform != "linux", reason="forks a process that has loaded torch")
 Trainer = Callable[..., tuple["subprocess.Popen[str]", Run]]
 
 
 @pytest.fixture
-def trainer(tmp_path: Path, runs_dir: Path) -> Iterator[Trainer]:
-    """trainer("--seed", "1"): `python -m core train` on a few drawn shapes, in a process of its own."""
+def trainer(tmp_path: Path, runs_dir: Path, image_tree: Path) -> Iterator[Trainer]:
+    """trainer("--seed", "1"): `python -m core train` of a narrow network on 12 images, in a process of its own."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*flags: str) -> tuple[subprocess.Popen[str], Run]:
         process = subprocess.Popen(
             [
-                sys.executable, "-m", "core", "train", "--runs-dir", str(runs_dir), "--run-id", "victim", "--json",
-                "--data-source", "shapes", "--train-limit", "12", "--val-limit", "4", "--batch-size", "2",
+                sys.executable, str(ROOT / "tests" / "narrow.py"), "train", "--runs-dir", str(runs_dir), "--run-id",
+                "victim", "--json", "--data-source", "folder", "--data-dir", str(image_tree), "--val-fraction", "0.34",
+                "--train-limit", "all", "--val-limit", "all", "--batch-size", "2",
                 "--device", "cpu", "--precision", "float32", "--optimizer", "sgd", *flags,
             ],
-            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "ALEXNET_DATA_DIR": str(tmp_path)}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         started.append(process)
@@ -78,7 +81,7 @@ def test_a_killed_training_is_interrupted_at_once_and_resumes_from_its_checkpoin
     done = steps_of(run)
     checkpoint = find_checkpoint(run, "last")
     assert 6 <= checkpoint.step <= done[-1]
-    assert load_model(run, "last").num_classes == 10
+    assert load_model(run, "last").num_classes == 3
     assert load_training_state(checkpoint)
     assert len(checkpoint.epoch_sums) == 3
     jobs.resume(run, data_dir=tmp_path)
@@ -108,7 +111,7 @@ def test_a_polite_signal_saves_and_stops(
     assert find_checkpoint(run, "last").step == done[-1]
     assert json.loads(output)["state"] == "stopped"
     assert json.loads(output)["step"] == done[-1]
-    assert load_model(run, "last").num_classes == 10
+    assert load_model(run, "last").num_classes == 3
 
 
 class Small(nn.Module):
@@ -213,7 +216,9 @@ def test_a_server_that_ends_saves_its_run_first(tmp_path: Path, runs_dir: Path) 
 import time
 from pathlib import Path
 from core.config import make_config
+from core.model import alexnet
 from core.training import jobs
+alexnet.FC_UNITS = {FC_UNITS}
 config = make_config(train_limit=200, val_limit=4, batch_size=4, num_epochs=1000, device="cpu", num_threads=2)
 run = jobs.start(config, runs_dir=Path({str(runs_dir)!r}), data_dir=Path({str(tmp_path)!r}), run_id="served")
 while run.progress.step < 2:

@@ -141,6 +141,7 @@ def test_help_of_train_explains_every_setting(capsys: pytest.CaptureFixture[str]
         assert " ".join((field.description or "").split()) in text, name
 
 
+@pytest.mark.usefixtures("narrow")
 def test_train_trains_and_runs_lists_it(runs_dir: Path, image_tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [
         "train", "--runs-dir", str(runs_dir), "--run-id", "mine", "--json", "--data-source", "folder", "--data-dir",

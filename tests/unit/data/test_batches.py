@@ -15,6 +15,7 @@ from core.model.alexnet import normalize
 from core.training import jobs, step
 
 
+@pytest.mark.usefixtures("narrow")
 def test_a_training_gets_the_batches_that_are_shown(
     runs_dir: Path, data_dir: Path, tiny_config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,13 +18,15 @@ from core.training import jobs
 from core.training.beginning import find_pretrained, new_network, with_its_input
 from tests.conftest import ConfigFactory
 
+pytestmark = pytest.mark.usefixtures("narrow")
 
-def test_other_classes_get_all_layers_but_the_last(trained_run: Run) -> None:
+
+def test_other_classes_get_all_layers_but_the_last(narrow_run: Run) -> None:
     images, _ = make_shapes(20, 10, seed=0)
-    config = make_config(pretrained=trained_run.id, seed=3)
-    pretrained = find_pretrained(config, trained_run.path.parent)
+    config = make_config(pretrained=narrow_run.id, seed=3)
+    pretrained = find_pretrained(config, narrow_run.path.parent)
     assert pretrained is not None
-    model, source = new_network(config, images, pretrained), load_model(trained_run).state_dict()
+    model, source = new_network(config, images, pretrained), load_model(narrow_run).state_dict()
     fresh = new_network(config, images).state_dict()
     for name, value in model.state_dict().items():
         assert torch.equal(value, (fresh if name.startswith("fc8") else source)[name]), name
@@ -35,21 +37,21 @@ def test_other_classes_get_all_layers_but_the_last(trained_run: Run) -> None:
 
 
 def test_a_run_begins_with_the_weights_and_the_lrn_of_another_and_says_so(
-    trained_run: Run, tiny_config: ConfigFactory, data_dir: Path
+    narrow_run: Run, tiny_config: ConfigFactory, data_dir: Path
 ) -> None:
-    runs_dir = trained_run.path.parent
-    config = tiny_config(pretrained=trained_run.id, lrn_alpha=2.0, normalize="unit", num_epochs=1, learning_rate=1e-12)
+    runs_dir = narrow_run.path.parent
+    config = tiny_config(pretrained=narrow_run.id, lrn_alpha=2.0, normalize="unit", num_epochs=1, learning_rate=1e-12)
     run = jobs.start(config, runs_dir=runs_dir, data_dir=data_dir, run_id="tuned")
     assert jobs.wait(200)
-    assert (run.config.lrn_alpha, run.config.normalize) == (trained_run.config.lrn_alpha, "standard")
-    before, after = (load_model(each).state_dict() for each in (trained_run, run))
+    assert (run.config.lrn_alpha, run.config.normalize) == (narrow_run.config.lrn_alpha, "standard")
+    before, after = (load_model(each).state_dict() for each in (narrow_run, run))
     for name, value in after.items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=1e-9, msg=name)
     reader = MetricsReader(run.path)
     reader.poll()
     told = next(event for event in reader.events() if event["event"] == "pretrained")
-    source = find_checkpoint(trained_run)
-    assert (told["run"], told["step"], told["weights"]) == (trained_run.id, source.step, source.fingerprint)
+    source = find_checkpoint(narrow_run)
+    assert (told["run"], told["step"], told["weights"]) == (narrow_run.id, source.step, source.fingerprint)
 
 
 def test_weights_that_are_not_there_are_refused_before_a_run_is_created(runs_dir: Path) -> None:

@@ -18,6 +18,7 @@ from core.runs.run import Run, RunState, list_runs, load_run
 from core.runs.snapshots import read_snapshot, snapshot_epochs
 from core.training.distributed import Peers, current, is_launched
 from tests.conftest import Wait
+from tests.narrow import FC_UNITS
 
 ROOT = Path(__file__).resolve().parents[3]
 #: without chance, so that nothing but the sharing out differs; the last batch has one image: a process goes without
@@ -27,6 +28,7 @@ SETTINGS = [
     "--device", "cpu", "--optimizer", "sgd", "--clip-norm", "0", "--learning-rate", "3e-3", "--warmup", "0",
     "--no-snapshots",
 ]  # fmt: skip
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture
@@ -37,9 +39,9 @@ def settings(image_tree: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def launch(
-    runs_dir: Path, *arguments: str, program: tuple[str, ...] = ("-m", "core"), processes: int = 2
+    runs_dir: Path, *arguments: str, program: str = "tests/narrow.py", processes: int = 2
 ) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *program]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", program]
     return subprocess.Popen(
         [*command, "train", "--runs-dir", str(runs_dir), *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
@@ -113,6 +115,7 @@ def test_the_run_tells_why_another_process_failed(
 import os, sys
 from core.__main__ import main
 from core.errors import DataError
+from core.model import alexnet
 from core.training import loop
 
 def fail(*arguments, **settings):
@@ -120,11 +123,12 @@ def fail(*arguments, **settings):
 
 if os.environ["RANK"] == "1":
     loop.training_step = fail
+alexnet.FC_UNITS = {FC_UNITS}
 sys.exit(main(sys.argv[1:]))
 """,
         encoding="utf-8",
     )
-    together = launch(runs_dir, *settings, "--run-id", "broken", program=(str(program),), processes=3)
+    together = launch(runs_dir, *settings, "--run-id", "broken", program=str(program), processes=3)
     output, _ = together.communicate(timeout=240)
     assert together.returncode != 0
     run = load_run(runs_dir, "broken")

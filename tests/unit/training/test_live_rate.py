@@ -17,6 +17,8 @@ from core.training.live_rate import LiveRate
 from core.training.optimizer import learning_rate
 from tests.conftest import ConfigFactory
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 WISHES = {1: 0.5, 3: 10.0}  # steps done, and the factor that somebody asks for then
 
 

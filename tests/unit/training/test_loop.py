@@ -24,6 +24,7 @@ from core.runs.writer import RunWriter
 from core.training import jobs, loop
 from core.wording import stopped_early
 
+pytestmark = pytest.mark.usefixtures("narrow")
 EXACT = ("step", "epoch", "loss", "accuracy", "learning_rate")
 Train = Callable[..., Run]
 
@@ -97,8 +98,8 @@ def assert_same_training(found: Run, expected: Run) -> None:
         assert all(torch.equal(tensors[name], others[name]) for name in tensors)
 
 
-def test_a_run_records_every_step_epoch_and_the_test(trained_run: Run) -> None:
-    reader = metrics(trained_run)
+def test_a_run_records_every_step_epoch_and_the_test(narrow_run: Run) -> None:
+    reader = metrics(narrow_run)
     assert reader.steps()["step"].tolist() == [1, 2, 3, 4, 5, 6]
     assert reader.steps()["epoch"].tolist() == [1, 1, 1, 2, 2, 2]
     assert [(record["epoch"], record["step"]) for record in reader.epochs()] == [(1, 3), (2, 6)]
@@ -107,49 +108,49 @@ def test_a_run_records_every_step_epoch_and_the_test(trained_run: Run) -> None:
         assert 0 <= record["train_accuracy"] <= 1
     assert [event["event"] for event in reader.events()] == ["start", "test", "end"]
     assert reader.events()[1]["num_images"] == 6
-    assert trained_run.data["counts"] == {"train": 12, "val": 6, "test": 6}
-    progress = trained_run.progress
+    assert narrow_run.data["counts"] == {"train": 12, "val": 6, "test": 6}
+    progress = narrow_run.progress
     assert (progress.step, progress.num_steps, progress.epoch, progress.fraction) == (6, 6, 2, 1)
 
 
-def test_the_epochs_loss_is_the_mean_over_its_images(trained_run: Run) -> None:
-    reader = metrics(trained_run)
+def test_the_epochs_loss_is_the_mean_over_its_images(narrow_run: Run) -> None:
+    reader = metrics(narrow_run)
     losses = reader.steps()["loss"]
     assert reader.epochs()[0]["train_loss"] == pytest.approx(losses[:3].mean(), abs=2e-6)
     assert reader.epochs()[1]["train_loss"] == pytest.approx(losses[3:].mean(), abs=2e-6)
 
 
-def test_best_is_the_first_checkpoint_of_the_highest_accuracy(trained_run: Run) -> None:
-    accuracies = [record["val_accuracy"] for record in metrics(trained_run).epochs()]
-    best = find_checkpoint(trained_run, "best")
+def test_best_is_the_first_checkpoint_of_the_highest_accuracy(narrow_run: Run) -> None:
+    accuracies = [record["val_accuracy"] for record in metrics(narrow_run).epochs()]
+    best = find_checkpoint(narrow_run, "best")
     assert best.val_accuracy == max(accuracies)
     assert best.epoch == accuracies.index(max(accuracies)) + 1
-    assert find_checkpoint(trained_run, "last").step == 6
+    assert find_checkpoint(narrow_run, "last").step == 6
 
 
 def test_the_same_seed_twice_is_the_same_training(
-    train: Train, trained_run: Run, monkeypatch: pytest.MonkeyPatch
+    train: Train, narrow_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1234)
     for number in (1, 4):  # whatever else happens in the process draws random numbers too
         after_step(monkeypatch, number, lambda _state: torch.rand(7))
-    assert_same_training(train(), trained_run)
+    assert_same_training(train(), narrow_run)
 
 
-def test_another_seed_is_another_training(train: Train, trained_run: Run) -> None:
-    assert exact(train(seed=1, num_epochs=1))["loss"] != exact(trained_run)["loss"][:3]
+def test_another_seed_is_another_training(train: Train, narrow_run: Run) -> None:
+    assert exact(train(seed=1, num_epochs=1))["loss"] != exact(narrow_run)["loss"][:3]
 
 
 @pytest.mark.parametrize("number", [1, 3, 5])
 def test_a_stop_ends_at_once_and_a_resume_goes_on_as_if_never_stopped(
-    train: Train, data_dir: Path, trained_run: Run, monkeypatch: pytest.MonkeyPatch, number: int
+    train: Train, data_dir: Path, narrow_run: Run, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     run = stopped_at(train, monkeypatch, number)
     assert exact(run)["step"] == list(range(1, number + 1))
     assert find_checkpoint(run, "last").step == number
     resume(run, data_dir)
     assert run.state is RunState.FINISHED, run.end
-    assert_same_training(run, trained_run)
+    assert_same_training(run, narrow_run)
 
 
 def test_a_resume_is_exact_with_muon_an_average_growing_inputs_and_another_alpha(
@@ -256,10 +257,10 @@ def test_a_stop_while_loading_ends_before_any_network(
     assert not available(run)
 
 
-def test_a_finished_run_is_not_resumed(trained_run: Run, data_dir: Path) -> None:
+def test_a_finished_run_is_not_resumed(narrow_run: Run, data_dir: Path) -> None:
     with pytest.raises(jobs.RunError, match="'trained' is finished: only a stopped, failed or interrupted run"):
-        jobs.resume(trained_run, data_dir=data_dir)
-    assert trained_run.state is RunState.FINISHED
+        jobs.resume(narrow_run, data_dir=data_dir)
+    assert narrow_run.state is RunState.FINISHED
 
 
 def test_changed_training_images_are_refused_and_restored_ones_taken(

@@ -37,6 +37,8 @@ from core.training.layer_statistics import measure_layers
 from core.training.state import TrainingState
 from core.training.step import training_step
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 
@@ -46,18 +48,18 @@ def config_with(tiny_config: Callable[..., TrainConfig]) -> Callable[..., TrainC
     return partial(tiny_config, snapshots=True)
 
 
-def test_every_epoch_has_one_and_so_has_the_untrained_network(trained_run: Run) -> None:
-    assert snapshot_epochs(trained_run) == (0, 1, 2)
-    assert [read_snapshot(trained_run, epoch).step for epoch in (0, 1, 2)] == [0, 3, 6]
-    assert read_snapshot(trained_run, 0).probabilities is None
-    first, last = (read_snapshot(trained_run, epoch).filters for epoch in (0, 2))
+def test_every_epoch_has_one_and_so_has_the_untrained_network(narrow_run: Run) -> None:
+    assert snapshot_epochs(narrow_run) == (0, 1, 2)
+    assert [read_snapshot(narrow_run, epoch).step for epoch in (0, 1, 2)] == [0, 3, 6]
+    assert read_snapshot(narrow_run, 0).probabilities is None
+    first, last = (read_snapshot(narrow_run, epoch).filters for epoch in (0, 2))
     assert np.abs(first - last).max() > 0
 
 
-def test_the_last_one_shows_the_last_checkpoint(trained_run: Run, data_dir: Path) -> None:
-    model = load_model(trained_run, "last")
-    data = load_data(trained_run.config, data_dir=data_dir)
-    found, pinned = read_snapshot(trained_run, 2), read_pinned(trained_run)
+def test_the_last_one_shows_the_last_checkpoint(narrow_run: Run, data_dir: Path) -> None:
+    model = load_model(narrow_run, "last")
+    data = load_data(narrow_run.config, data_dir=data_dir)
+    found, pinned = read_snapshot(narrow_run, 2), read_pinned(narrow_run)
     np.testing.assert_allclose(found.filters, model.conv1.weight.numpy(), atol=1e-3)
     np.testing.assert_array_equal(pinned.val_labels, data.val.labels)
     np.testing.assert_allclose(found.probabilities, evaluate(model, data.val).probabilities, atol=1e-3)
@@ -69,27 +71,27 @@ def test_the_last_one_shows_the_last_checkpoint(trained_run: Run, data_dir: Path
         np.testing.assert_allclose(found.pinned_probabilities[i], predict(model, [picture])[0].probabilities, atol=1e-5)
         for layer in LAYERS:
             exact = feature_maps(model, picture, layer, "relu").values
-            kept = read_snapshot_maps(trained_run, 2, layer, i)
+            kept = read_snapshot_maps(narrow_run, 2, layer, i)
             step = exact.reshape(len(exact), -1).max(1) / 510
             assert (np.abs(exact - kept) <= step[:, None, None] + 1e-4).all(), layer
 
 
-def test_layers_are_measured_on_training_images_from_the_first_to_the_last(trained_run: Run, data_dir: Path) -> None:
-    train = load_data(trained_run.config, data_dir=data_dir).train
+def test_layers_are_measured_on_training_images_from_the_first_to_the_last(narrow_run: Run, data_dir: Path) -> None:
+    train = load_data(narrow_run.config, data_dir=data_dir).train
     images = train.select(torch.arange(12))  # all, where there are no more
-    expected = measure_layers(load_model(trained_run, "last").requires_grad_(True), images, torch.float32)
-    found = read_snapshot(trained_run, 2).layers
+    expected = measure_layers(load_model(narrow_run, "last").requires_grad_(True), images, torch.float32)
+    found = read_snapshot(narrow_run, 2).layers
     for name, value in vars(expected).items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-3, atol=1e-5, err_msg=name)
-    assert (layers_over_time(trained_run)[1].moved[1:] > 0).all()
+    assert (layers_over_time(narrow_run)[1].moved[1:] > 0).all()
 
 
-def test_what_was_validated_is_what_the_curves_say(trained_run: Run) -> None:
-    reader = MetricsReader(trained_run.path)
+def test_what_was_validated_is_what_the_curves_say(narrow_run: Run) -> None:
+    reader = MetricsReader(narrow_run.path)
     reader.poll()
-    labels = read_pinned(trained_run).val_labels
+    labels = read_pinned(narrow_run).val_labels
     for record in reader.epochs():
-        said = read_snapshot(trained_run, record["epoch"]).probabilities.argmax(1)
+        said = read_snapshot(narrow_run, record["epoch"]).probabilities.argmax(1)
         assert (said == labels).mean() == pytest.approx(record["val_accuracy"])
 
 
