@@ -38,13 +38,13 @@ class _MixedSizesError(Exception):
 
 
 def load_folder(
-    folder: Path, *, cache_dir: Path, test_fraction: float = _TEST_FRACTION, seed: int, progress: OnProgress
+    folder: Path, *, cache_dir: Path, seed: int, progress: OnProgress
 ) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
     """(train, test, notes) from `train/<class>/**` and `test/<class>/**`, or from one level of `<class>/**`.
 
-    One level (or no test folder) is split: `test_fraction` of every class, by `seed`. Classes are the folder names,
-    sorted. Hidden files, and linked folders inside of a class, are skipped; folders beside train and test are named in
-    the notes.
+    One level (or no test folder) is split: 15 % of every class become the test set, by `seed`. Classes are the folder
+    names, sorted. Hidden files, and linked folders inside of a class, are skipped; folders beside train and test are
+    named in the notes.
 
     Sizes: where all images are squares of one size up to the largest side S they stay as they are. Otherwise every
     image is scaled (antialiased bicubic) so that its shorter side is S, and its middle square kept. S is 227, or less
@@ -67,16 +67,16 @@ def load_folder(
     notes.extend(decoded.notes)
     _require_readable(tree, decoded, folder)
     if tree.num_test == 0:
-        notes.append(f"No test folder: {test_fraction:.0%} of every class was set aside as the test set.")
-        return *split_off(decoded.images, test_fraction, seed), tuple(notes)
+        notes.append(f"No test folder: {_TEST_FRACTION:.0%} of every class was set aside as the test set.")
+        return *split_off(decoded.images, _TEST_FRACTION, seed), tuple(notes)
     num_train = len(decoded.images) - decoded.num_test
     return _rows(decoded.images, slice(num_train)), _rows(decoded.images, slice(num_train, None)), tuple(notes)
 
 
-def count_folder(folder: Path, test_fraction: float = _TEST_FRACTION) -> tuple[int, int]:
+def count_folder(folder: Path) -> tuple[int, int]:
     """How many (training, test) images load_folder will find if all can be read. Raises DataError likewise."""
     tree = scan(folder)
-    num_test = tree.num_test or sum(part_size(count, test_fraction) for count in np.bincount(tree.labels).tolist())
+    num_test = tree.num_test or sum(part_size(count, _TEST_FRACTION) for count in np.bincount(tree.labels).tolist())
     return len(tree.files) - num_test, num_test
 
 

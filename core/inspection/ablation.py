@@ -18,7 +18,7 @@ import torch
 from core.data.images import ImageSet
 from core.data.prepare import Picture, to_batch
 from core.errors import InspectionError
-from core.inspection.feature_maps import FeatureMaps, num_channels, require_channel
+from core.inspection.feature_maps import FeatureMaps, num_channels, require_channel, require_layer
 from core.model.alexnet import CONV_LAYERS, AlexNet, normalize
 from core.prediction import Prediction, evaluation_view
 
@@ -122,7 +122,7 @@ def single_ablations(
 
 def go_halfway(model: AlexNet, images: ImageSet, layer: str) -> Halfway:
     """`images` as they come into `layer`: up to 57 MB for 200 of them. Raises InspectionError for an unknown layer."""
-    num_channels(layer)
+    require_layer(layer)
     steps = _steps(model)
     before = [] if layer == CONV_LAYERS[0] else steps[: _position(steps, layer)]
     with torch.inference_mode():

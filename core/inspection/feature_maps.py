@@ -44,10 +44,15 @@ class FeatureMaps:
         )
 
 
-def stages_of(layer: str) -> tuple[str, ...]:
-    """The stages that follow `layer` before the next convolution. Raises InspectionError for an unknown layer."""
+def require_layer(layer: str) -> None:
+    """Raises InspectionError for what is no convolution layer."""
     if layer not in CONV_LAYERS:
         raise InspectionError(f"There is no convolution layer {layer!r}: choose one of {', '.join(CONV_LAYERS)}.")
+
+
+def stages_of(layer: str) -> tuple[str, ...]:
+    """The stages that follow `layer` before the next convolution. Raises InspectionError for an unknown layer."""
+    require_layer(layer)
     with torch.device("meta"):
         names = dict(AlexNet().named_children())
     return tuple(stage for stage in STAGES if stage + layer.removeprefix("conv") in names)
@@ -56,7 +61,7 @@ def stages_of(layer: str) -> tuple[str, ...]:
 @cache
 def num_channels(layer: str) -> int:
     """How many channels a convolution layer has. Raises InspectionError for an unknown layer."""
-    stages_of(layer)
+    require_layer(layer)
     with torch.device("meta"):
         return len(AlexNet().get_parameter(f"{layer}.bias"))
 

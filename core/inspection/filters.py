@@ -14,6 +14,7 @@ from core.model.alexnet import INPUT_SIZE, AlexNet
 from core.model.stretched_conv import windows
 
 _STRIDE = 4  # of conv1
+_SHEET_COLUMNS = 12
 
 
 def filter_weights(model: AlexNet, layer: str, channel: int) -> np.ndarray:
@@ -47,7 +48,7 @@ def _excitation(image_size: int, side: int) -> np.ndarray:
     return root
 
 
-def filter_sheet(kernels: np.ndarray, image_size: int, columns: int = 12) -> Image.Image:
+def filter_sheet(kernels: np.ndarray, image_size: int) -> Image.Image:
     """conv1's kernels (float32, N x 3 x k x k), as far as they act, as one RGB picture, one pixel between kernels.
 
     image_size: of the stored images, in pixels. Each kernel has a scale of its own: at first all are small, and their
@@ -57,7 +58,7 @@ def filter_sheet(kernels: np.ndarray, image_size: int, columns: int = 12) -> Ima
     reach = np.maximum(np.abs(weights).max((1, 2, 3), keepdims=True), 1e-12)
     pixels = np.round(127.5 + 127.5 * weights / reach).astype(np.uint8)
     apart = np.pad(pixels, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=255)
-    planes = [to_sheet(apart[:, color], columns, fill=255) for color in range(3)]
+    planes = [to_sheet(apart[:, color], _SHEET_COLUMNS, fill=255) for color in range(3)]
     return Image.fromarray(np.stack(planes, -1)[:-1, :-1])
 
 

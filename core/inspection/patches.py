@@ -16,6 +16,7 @@ TILE = 112  # pixels a side
 _GAP = 4
 _LEAST = 64  # input pixels a side: less of a picture says nothing
 _AROUND = 1.6  # times the receptive field
+_COLUMNS = 3
 
 
 def top_patches(images: ImageSet, entries: LayerAtlas, layer: str, channel: int) -> Image.Image:
@@ -27,16 +28,16 @@ def top_patches(images: ImageSet, entries: LayerAtlas, layer: str, channel: int)
     return patch_sheet([images.image(int(found[i])) for i in shown], [boxes[i] for i in shown])
 
 
-def patch_sheet(images: Sequence[np.ndarray], boxes: Sequence[Box], columns: int = 3) -> Image.Image:
+def patch_sheet(images: Sequence[np.ndarray], boxes: Sequence[Box]) -> Image.Image:
     """The surroundings of boxes[i] in images[i] (at least one), row by row, each box drawn: RGB, grey between them.
 
     images: uint8, S x S x 3. boxes: in pixels of the network's 227 x 227 input, to which an image is stretched.
     """
-    rows = -(-len(images) // columns)
+    rows = -(-len(images) // _COLUMNS)
     step = TILE + _GAP
-    sheet = Image.new("RGB", (columns * step - _GAP, rows * step - _GAP), "gray")
+    sheet = Image.new("RGB", (_COLUMNS * step - _GAP, rows * step - _GAP), "gray")
     for i, (image, box) in enumerate(zip(images, boxes, strict=True)):
-        sheet.paste(_patch(image, box), (i % columns * step, i // columns * step))
+        sheet.paste(_patch(image, box), (i % _COLUMNS * step, i // _COLUMNS * step))
     return sheet
 
 

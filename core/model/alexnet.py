@@ -147,7 +147,7 @@ class AlexNet(nn.Module):
         Smaller squares from 67 pixels on work too: training on them first is faster. size: stretch `x`, of any size,
         to this one first; on a CPU faster than to do it before, since conv1 need not see the large images.
         """
-        if self.training and x.device.type in ("cpu", "cuda"):
+        if self.training:
             return self._in_fewer_passes(x, size or x.shape[-1])
         x = stretched_conv(x, self.conv1, size) if size else self.conv1(x)
         return self._from(self.relu1, x)

@@ -55,8 +55,8 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
         forget_snapshots_after(writer.run, state.step)
     images = data.train.images.to(device), data.train.labels.to(device)
     try:
-        while state.epoch_to_finish or not _is_over(config, state):
-            if not state.epoch_to_finish:
+        while state.has_epoch_to_finish or not _is_over(config, state):
+            if not state.has_epoch_to_finish:
                 train_one_epoch(writer, config, state, *images, watched)
             _finish_epoch(writer, config, state, data.val, watched)
         if state.epoch < config.num_epochs:
@@ -112,7 +112,7 @@ def train_one_epoch(
             if part:
                 require_finite(state)
                 take_snapshot(writer, state, watched, part)
-            if not at_end and time.perf_counter() - state.saved > config.checkpoint_seconds:
+            if not at_end and time.perf_counter() - state.saved_at > config.checkpoint_seconds:
                 save(writer, state)
             pending, flushed = [], time.perf_counter()
 
@@ -189,7 +189,7 @@ def _finish_epoch(
     if is_kept(state.epoch, config.num_epochs):
         take_snapshot(writer, state, watched, state.epoch, result)
     is_due = state.epoch % config.checkpoint_epochs == 0 or state.epoch == config.num_epochs
-    if not state.peers.broadcast(is_due or time.perf_counter() - state.saved > config.checkpoint_seconds):
+    if not state.peers.broadcast(is_due or time.perf_counter() - state.saved_at > config.checkpoint_seconds):
         return
     pointers: tuple[Which, ...] = ("last",)
     if result.accuracy > state.best_accuracy:

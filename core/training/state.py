@@ -70,8 +70,8 @@ class TrainingState:
     best_accuracy: float = -1.0
     best_epoch: int = 0
     seconds_before: float = 0.0
-    started: float = field(default_factory=time.perf_counter)
-    saved: float = field(default_factory=time.perf_counter)
+    started_at: float = field(default_factory=time.perf_counter)
+    saved_at: float = field(default_factory=time.perf_counter)
     recent: deque[TimedSteps] = field(default_factory=lambda: deque(maxlen=_RECENT))
     validation_seconds: float = 0.0
     average: WeightAverage | None = None
@@ -80,7 +80,7 @@ class TrainingState:
     live_rate: LiveRate = field(default_factory=lambda: LiveRate([]))
 
     @property
-    def epoch_to_finish(self) -> bool:
+    def has_epoch_to_finish(self) -> bool:
         """Whether all steps of an epoch are done and it has not been validated yet."""
         return self.step % self.steps_per_epoch == 0 and bool(self.sums[2] > 0)
 
@@ -91,7 +91,7 @@ class TrainingState:
 
     @property
     def seconds(self) -> float:
-        return self.seconds_before + time.perf_counter() - self.started
+        return self.seconds_before + time.perf_counter() - self.started_at
 
     @property
     def epoch(self) -> int:
@@ -210,7 +210,7 @@ def save(
             epoch_sums=state.sums.tolist(),
             pointers=pointers,
         )
-    state.saved = time.perf_counter()
+    state.saved_at = time.perf_counter()
 
 
 def require_finite(state: TrainingState) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import streamlit as st
-from PIL import Image
 
+from core.export.pictures import enlarged
 from core.inspection.atlas import Atlas
 from core.inspection.feature_maps import FeatureMaps
 from core.inspection.filters import acting, filter_image
@@ -108,7 +108,5 @@ def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:
         about = (
             f"Its filter: a {height} × {width} kernel for each of {inputs} input channels. Red adds, blue takes away"
         )
-    picture = filter_image(kernel)
-    factor = _FILTER_PIXELS // picture.width + 1
-    large = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    large = enlarged(filter_image(kernel), _FILTER_PIXELS)
     st.image(large, caption=about, width=_FILTER_PIXELS, alt=f"The filter of channel {channel}")

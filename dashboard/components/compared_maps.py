@@ -7,6 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from core.errors import CoreError
+from core.export.pictures import enlarged
 from core.inspection.comparison import Comparison, DifferenceOrder
 from core.inspection.feature_maps import STAGES
 from core.inspection.mosaic import Levels, colormap
@@ -104,7 +105,7 @@ def _enlarged(found: Comparison, levels: list[Levels], channel: int) -> None:
             quiet = ", hardly responds" if channel in side.silent else ""
             picture = Image.fromarray(colormap(side.colors)[side.pixels[channel]])
             st.image(
-                picture.resize((_ENLARGED, _ENLARGED), Image.Resampling.NEAREST),
+                enlarged(picture, _ENLARGED),
                 caption=f"{name}, channel {channel}{quiet}", width="stretch", alt=f"{name}: map of channel {channel}",
             )  # fmt: skip
     with numbers:

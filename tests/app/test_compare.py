@@ -134,6 +134,18 @@ def test_what_stands_at_its_default_follows_and_a_choice_stays(open_compare, wri
     assert at.multiselect(key="runs").value == ["mine"]
 
 
+def test_of_a_long_series_as_many_are_drawn_as_can_be_told_apart(open_compare, write_run, two_runs, said):
+    names = [f"lr-{number}" for number in range(9)]
+    for name in names:
+        write_run(name, end=END, data=SAME_DATA)
+    at = open_compare(two_runs)
+    at.session_state["runs"] = names  # as starting them does
+    at.switch_page("app_pages/compare.py").run()
+    assert not at.exception
+    assert at.multiselect(key="runs").value == names[:7]
+    assert "Of the series the first 7 are drawn" in said(at)
+
+
 def test_a_link_opens_the_same_comparison(open_compare, write_run, two_runs, trained_run):
     write_run("newest", weights_of=trained_run, end=END)
     at = open_compare(

@@ -231,6 +231,11 @@ def test_a_picture_of_the_camera_is_judged(predict):
     at.camera_input(key="camera").upload("shot.jpg", picture("JPEG"), "image/jpeg").run()
     assert not at.exception
     assert verdict(at)[0].startswith("### ")
+    line, _ = verdict(at)
+    for page in ("feature_maps", "predict"):
+        at.switch_page(f"app_pages/{page}.py").run()
+        assert not at.exception
+    assert verdict(at)[0] == line, "as an upload, it stays on the other pages"
 
 
 def test_synthetic_images_are_called_so(open_page, write_run, runs_dir, trained_run, said):

@@ -195,6 +195,20 @@ def test_a_run_that_ends_as_it_is_followed_leaves_the_slider_to_the_user(open_pa
     assert not at.exception
 
 
+def test_a_run_that_trains_is_followed_though_another_was_looked_at_before(
+    open_page, write_run, runs_dir, live, trained_run
+):
+    run = write_run("finished", weights_of=trained_run, data={"class_names": ["circle", "cross", "star"]})
+    (run.path / "end.json").write_text('{"state": "finished", "reason": ""}', encoding="utf-8")
+    (run.path / "snapshots").symlink_to(trained_run.path / "snapshots")
+    at = open_page(runs_dir, "time_machine", run="finished")
+    at.select_slider(key="epoch").set_value(0).run()
+    at.selectbox(key="run").set_value("a").run()
+    assert not at.exception
+    assert at.toggle(key="follow").value
+    assert at.select_slider(key="epoch").value == 1
+
+
 def test_a_link_to_an_epoch_of_a_run_that_trains_stays_there(open_page, runs_dir, live):
     at = open_page(runs_dir, "time_machine", epoch="0")
     for _ in range(3):

@@ -1,12 +1,20 @@
 """The map of Neighbours: a click on a point chooses its image."""
 
+import io
 import re
 import shutil
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def test_a_click_on_a_point_and_on_a_thumbnail_chooses_the_image(serve, window, trained_run, tmp_path):
@@ -29,3 +37,13 @@ def test_a_click_on_a_point_and_on_a_thumbnail_chooses_the_image(serve, window, 
     expect(page).to_have_url(re.compile(f"image={chosen}\\b"))
     page.locator(".st-key-neighbours canvas").click(position={"x": 30, "y": 30})
     expect(number).not_to_have_value(chosen)
+
+    page.get_by_text("Upload", exact=True).click()
+    page.locator("input[type=file]").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": png()})
+    expect(page.get_by_text("a.png").first).to_be_visible()
+    page.locator(".st-key-neighbours canvas").click(position={"x": 30, "y": 30})
+    expect(number).to_be_visible()
+    page.get_by_text("last", exact=True).click()  # any other choice: the browser must not bring the upload back
+    expect(page).to_have_url(re.compile("checkpoint=last"))
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(number).to_be_visible()

@@ -67,7 +67,7 @@ def test_train_watch_stop_classify_and_look_inside(serve, window, runs_dir, jpeg
         page.locator(".st-key-folder input").fill(str(real_tree))
         page.locator(".st-key-folder input").press("Enter")
         expect(page.locator(".st-key-start").get_by_role("button")).to_be_enabled()
-    fill_in(page, train_limit=400, val_limit=20, num_epochs=50)
+    fill_in(page, train_limit=400, val_limit=20, num_epochs=50, batch_size=4)
     expect(page.get_by_text("400 training images")).to_be_visible()
     start(page)
 
@@ -123,7 +123,7 @@ def test_every_tab_shows_the_same_run_and_it_survives_the_server(serve, window, 
     tabs = window()
     page = tabs.open(server.url)
     other = tabs.open(server.url)
-    fill_in(page, train_limit=400, val_limit=20, num_epochs=50)
+    fill_in(page, train_limit=400, val_limit=20, num_epochs=50, batch_size=4)
     expect(page.get_by_text("400 training images")).to_be_visible()
     run_id = start(page)
     for tab in (page, other):  # the other learns of it by itself

@@ -229,7 +229,7 @@ def test_an_epoch_that_is_not_due_is_saved_where_the_last_save_is_long_ago(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved: list[int] = []
-    after_step(monkeypatch, 3, lambda state: setattr(state, "saved", state.saved - 1000))
+    after_step(monkeypatch, 3, lambda state: setattr(state, "saved_at", state.saved_at - 1000))
     after_step(monkeypatch, 4, lambda _: saved.append(find_checkpoint(jobs.active(), "last").step))
     run = train(num_epochs=2, checkpoint_epochs=10)
     assert saved == [3]
