@@ -37,8 +37,10 @@ def speed(config: TrainConfig) -> Speed | None:
         if place.found is not None or _is_training():
             known: Speed | None = place.found
             return known
-        with st.spinner("Timing a few training steps on this machine"):
-            measured = measure_speed(config)
+        said = st.empty()  # no spinner: its timer raises in the server's log where another choice stops this
+        said.caption(":material/timer: Timing a few training steps on this machine")
+        measured = measure_speed(config)
+        said.empty()
         if not _is_training():  # a run that began meanwhile took its share
             place.found = measured
         return measured

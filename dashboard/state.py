@@ -99,11 +99,6 @@ def select_run(run_id: str) -> None:
         st.query_params[RUN] = run_id
 
 
-def compare_runs(run_ids: list[str]) -> None:
-    """What Compare overlays, when it is next opened."""
-    st.session_state[RUNS] = run_ids
-
-
 def note_unchosen(key: str) -> None:
     """What stands there now is a default, which no user chose."""
     st.session_state[f"{key}_unchosen"] = st.session_state[key]

@@ -45,6 +45,8 @@ if run is not None:
     now = run.state
     st.fragment(live_run, run_every=_TICK_SECONDS if now.is_active else None)(run, now)
     if len(runs) > 1 or not is_first_visit:
-        st.markdown("#### Runs")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.markdown("#### Runs", width="content")
+            st.page_link("app_pages/compare.py", label="Compare their curves", icon=":material/stacked_line_chart:")
         run_table(runs)
 watch(signature(runs))

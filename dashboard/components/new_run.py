@@ -95,7 +95,8 @@ def _start(in_turn: bool) -> None:
     if started:
         st.session_state[state.NAME] = ""  # the next one needs another
         if len(started) > 1:
-            state.compare_runs([run.id for run in started])
+            st.session_state[state.RUNS] = [run.id for run in started]  # for Compare
+            st.session_state[state.VARIED] = []
         if not in_turn:
             state.select_run(started[0].id)
             st.session_state[state.NEW_RUN] = False

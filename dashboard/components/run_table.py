@@ -15,11 +15,11 @@ _COLUMNS: dict[str, Any] = {
     "run_id": "Run",
     "state": "State",
     "preset": "Preset",
-    "data_source": "Images",
+    "images": "Images",
     "progress": "Epoch",
     "val_accuracy": st.column_config.NumberColumn("Best validation", format="percent"),
     "test_accuracy": st.column_config.NumberColumn("Test", format="percent"),
-    "seconds": st.column_config.NumberColumn("Seconds", format="%.0f"),
+    "minutes": st.column_config.NumberColumn("Minutes", format="%.1f"),
 }
 
 
@@ -32,7 +32,8 @@ def run_table(runs: list[Run]) -> None:
         except CoreError as error:
             st.caption(f":material/warning: {plain(error)}")
         else:
-            rows.append(row | {"progress": f"{row['epoch']} of {row['num_epochs']}"})
+            progress = f"{row['epoch']} of {row['num_epochs']}"
+            rows.append(row | {"progress": progress, "images": run.data_name, "minutes": row["seconds"] / 60})
     run_ids = [row["run_id"] for row in rows]
     key = state.run_table(run_ids)
     st.dataframe(
