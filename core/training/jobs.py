@@ -65,14 +65,15 @@ def start(
         return run
 
 
-def resume(run: Run, *, data_dir: Path) -> Run:
-    """Go on training a stopped, failed or interrupted run from its last checkpoint.
+def resume(run: Run, *, data_dir: Path, in_turn: bool = False) -> Run:
+    """Go on training a stopped, failed or interrupted run from its last checkpoint. in_turn: as for `start`.
 
-    Raises RunLockedError while another run trains here or another process writes this one, RunError where there is
-    nothing to resume, ConfigError where it has to begin once more and its first weights aren't there.
+    Raises RunLockedError while another run trains here, unless in_turn, or another process writes this one; RunError
+    where there is nothing to resume, ConfigError where it has to begin once more and its first weights aren't there.
     """
     with _lock:
-        _refuse_second()
+        if not in_turn:
+            _refuse_second()
         state = run.state
         if not state.can_resume:
             raise RunError(f"Run {run.id!r} is {state.value}: only a stopped, failed or interrupted run can go on.")

@@ -9,7 +9,7 @@ from core.diagnosis.rules import diagnose
 from core.errors import CoreError
 from core.export.curves import MOST_NUMBERS
 from core.paths import data_dir
-from core.runs.checkpoints import best_accuracy
+from core.runs.checkpoints import available, best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.progress import Progress
 from core.runs.run import Run, RunState
@@ -70,9 +70,9 @@ def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
     elif now.can_resume:
         other = jobs.active()
         st.button(
-            "Resume", icon=":material/resume:", on_click=_resume, args=(run,), key="resume", type="primary",
-            disabled=other is not None,
-            help=f"Run {plain(other.id)} is training; stop it first." if other else "Goes on from the last checkpoint.",
+            "Resume" if other is None else "Add to the queue", icon=":material/resume:", on_click=_resume,
+            args=(run, other is not None), key="resume", type="primary",
+            help="Goes on from the last checkpoint" + (f", once run {plain(other.id)} has ended." if other else "."),
         )  # fmt: skip
     if not (now.is_active or run.is_packed):
         delete_control(run)
@@ -85,9 +85,9 @@ def _stop(run: Run) -> None:
         state.leave_message(str(error))
 
 
-def _resume(run: Run) -> None:
+def _resume(run: Run, in_turn: bool) -> None:
     try:
-        jobs.resume(run, data_dir=data_dir())
+        jobs.resume(run, data_dir=data_dir(), in_turn=in_turn)
     except CoreError as error:
         state.leave_message(str(error))
 
@@ -102,8 +102,10 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
         st.caption(f":material/info: {early}")
     if now is RunState.FAILED:
         st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
-    if now is RunState.INTERRUPTED:
+    if now is RunState.INTERRUPTED and available(run):
         st.warning("The process that trained this run ended without a word. Resume goes on from its last checkpoint.")
+    elif now is RunState.INTERRUPTED:
+        st.warning("The process that was to train this run ended before it began. Resume begins it.")
     if now is RunState.STALLED:
         st.warning("This run has not reported for over a minute. It may be on a long step, or its process hangs.")
     for note in run.data.get("notes", ()):

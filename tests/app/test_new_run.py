@@ -118,6 +118,14 @@ def test_several_values_become_runs_that_train_one_after_the_other(
     at.button(key="stop").click().run()
     assert not at.exception
     assert "last" not in [run.id for run in jobs.waiting()]
+    resumed = write_run("resumed", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
+    at.query_params["run"] = "resumed"
+    at.run()
+    assert at.button(key="resume").label == "Add to the queue"
+    at.button(key="resume").click().run()
+    assert not at.exception
+    assert jobs.waiting()[-1] == resumed
+    assert resumed.state is RunState.WAITING
     until_released.set()
     assert jobs.wait(10)
     assert {run.state for run in runs} == {RunState.FINISHED}

@@ -192,7 +192,7 @@ def test_the_curves_are_drawn_on_each_axis(open_page, trained_run, axis):
     [
         ({"end": {"state": "failed", "reason": "C:\\_x\\.y is full."}}, "Failed", plain("C:\\_x\\.y is full.")),
         ({"end": {"state": "stopped", "reason": ""}}, "Stopped", ""),
-        ({}, "Interrupted", "ended without a word"),
+        ({}, "Interrupted", "was to train this run ended before it began"),
     ],
 )
 def test_a_run_that_ended_early_says_how_and_can_be_resumed(
@@ -207,6 +207,11 @@ def test_a_run_that_ended_early_says_how_and_can_be_resumed(
     assert "stop" not in {button.key for button in at.button}
     assert not at.get("progress")
     assert len(at.error) == (badge == "Failed")
+
+
+def test_a_run_whose_process_died_says_from_where_it_can_go_on(open_page, write_run, runs_dir, trained_run, said):
+    write_run("a", weights_of=trained_run)
+    assert "ended without a word. Resume goes on from its last checkpoint." in said(open_page(runs_dir))
 
 
 @pytest.mark.parametrize(("age", "badge"), [(0, "Running"), (90, "Stalled")])
