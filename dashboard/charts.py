@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.export.curves import MOST_NUMBERS, plotly_scale
+from core.export.curves import MOST_NUMBERS
 from core.prediction import Prediction
 from dashboard.colors import ACCENT
 from dashboard.panels import Panel, Series
@@ -96,24 +96,6 @@ def probability_bars(prediction: Prediction, k: int, truth: str | None) -> go.Fi
     figure.update_layout(height=60 + 34 * len(top), margin={"l": 0, "r": 48, "t": 8, "b": 8}, showlegend=False)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_yaxes(type="category")
-    return figure
-
-
-def confusion_matrix(counts: Sequence[Sequence[int]], names: Sequence[str]) -> go.Figure:
-    """True class by predicted class; the colour is the share of the true class, the number the count."""
-    table = np.array(counts)
-    labels = class_labels(names)
-    share = table / np.maximum(table.sum(1, keepdims=True), 1)
-    figure = go.Figure(
-        go.Heatmap(
-            z=share, x=labels, y=labels, text=table, texttemplate="%{text}", zmin=0, zmax=1,
-            colorscale=plotly_scale("viridis"), colorbar={"title": "share", "tickformat": ".0%"},
-            hovertemplate="true %{y}, predicted %{x}: %{text} (%{z:.1%})<extra></extra>",
-        )
-    )  # fmt: skip
-    figure.update_layout(height=_class_height(names), margin={"l": 0, "r": 0, "t": 8, "b": 0})
-    figure.update_xaxes(title="Predicted", type="category")
-    figure.update_yaxes(title="True", type="category", autorange="reversed")
     return figure
 
 

@@ -7,7 +7,6 @@ import streamlit as st
 
 from core.diagnosis.rules import diagnose
 from core.errors import CoreError
-from core.export.curves import MOST_NUMBERS
 from core.paths import data_dir
 from core.runs.checkpoints import available, best_accuracy
 from core.runs.metrics import MetricsReader
@@ -171,7 +170,7 @@ def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
 
 
 def _classes(run: Run, reader: MetricsReader) -> None:
-    """The classes after the latest epoch; of many the confusion matrix is a picture, small enough for every tick."""
+    """The classes after the latest epoch."""
     epochs = reader.epochs()
     names = run.data.get("class_names")
     if not epochs or not names:
@@ -182,10 +181,4 @@ def _classes(run: Run, reader: MetricsReader) -> None:
         charts.class_accuracies(epochs[-1]["val_per_class_accuracy"], names), key="classes",
         alt="Validation accuracy of each class",
     )  # fmt: skip
-    counts = epochs[-1]["val_confusion"]
-    if len(names) > MOST_NUMBERS:
-        right.html(confusion_html(np.array(counts), names))
-        return
-    right.plotly_chart(
-        charts.confusion_matrix(counts, names), key="confusion", alt="Confusion matrix of the validation images"
-    )
+    right.html(confusion_html(np.array(epochs[-1]["val_confusion"]), names))

@@ -16,7 +16,7 @@ def prediction(names):
 
 
 def class_charts(names, truth):
-    """(the axes that bear classes, the figure) of every chart of classes."""
+    """(the axis that bears classes, the figure) of every chart of classes."""
     a, b = prediction(names), Prediction(names, np.float32([0.6, 0.1, 0.3]))
     paired = comparison_charts.paired_probabilities
     outcomes = Outcomes(np.array([0, 1, 2]), np.float32([[1, 0, 0], [0, 1, 0], [1, 0, 0]]), names)
@@ -24,7 +24,6 @@ def class_charts(names, truth):
         ("y", charts.probability_bars(a, 3, truth)),
         ("y", paired({"before": a, "now": b}, 3, truth, comparison_charts.BEFORE_AND_NOW)),
         ("y", charts.class_accuracies([0.1, None, 1.0], names)),
-        ("xy", charts.confusion_matrix([[1, 0, 0], [0, 1, 0], [0, 2, 1]], names)),
         ("y", paired({"A": a, "B": b}, 3, truth)),
         ("y", judgement_charts.class_intervals(outcomes)),
     ]
@@ -32,21 +31,19 @@ def class_charts(names, truth):
 
 @pytest.mark.parametrize("names", [DIGITS, DATES, HOSTILE])
 def test_a_class_axis_takes_names_for_names(names):
-    for axes, figure in class_charts(names, names[1]):
-        for axis in axes:
-            assert figure.layout[f"{axis}axis"].type == "category"
-            for trace in figure.data:
-                assert {label.removeprefix("<b>").removesuffix("</b> (true)") for label in trace[axis]} == {
-                    name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for name in names
-                }
+    for axis, figure in class_charts(names, names[1]):
+        assert figure.layout[f"{axis}axis"].type == "category"
+        for trace in figure.data:
+            assert {label.removeprefix("<b>").removesuffix("</b> (true)") for label in trace[axis]} == {
+                name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for name in names
+            }
 
 
 def test_charts_of_classes_grow_with_them_until_there_are_too_many_for_numbers():
     heights = []
     for count in (10, 20, 100):
         names = [f"c{i}" for i in range(count)]
-        bars, matrix = charts.class_accuracies([0.5] * count, names), charts.confusion_matrix(np.eye(count), names)
-        assert bars.layout.height == matrix.layout.height
+        bars = charts.class_accuracies([0.5] * count, names)
         heights.append(bars.layout.height)
         assert bool(bars.data[0].texttemplate) == (count <= 20)
     assert heights == [460, 800, 800]

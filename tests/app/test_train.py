@@ -157,15 +157,15 @@ def test_a_finished_run_shows_its_curves_its_classes_and_its_test_accuracy(open_
     assert {"Training loss", "Validation accuracy", "Test accuracy", "Training time"} == set(names(at.metric))
     assert "Classes after epoch 2" in said(at)
     assert [chart.proto.component_name for chart in at.get("bidi_component")] == ["alexnet_live_chart"]
-    assert len(at.get("plotly_chart")) == 2
+    assert (len(at.get("plotly_chart")), len(at.get("html"))) == (1, 1)
     table = at.dataframe[0].value
     assert table["run_id"].tolist() == [trained_run.id]
     assert table["progress"].tolist() == ["2 of 2"]
     assert not {"stop", "resume", "start"} & {button.key for button in at.button}, "the form is folded away"
 
 
-@pytest.mark.parametrize(("count", "charts", "pictures"), [(20, 2, 0), (21, 1, 1)])
-def test_the_confusion_matrix_of_many_classes_is_a_picture(open_page, write_run, runs_dir, count, charts, pictures):
+@pytest.mark.parametrize(("count", "kind"), [(20, "<table"), (21, "<img")])
+def test_the_confusion_matrix_of_many_classes_is_a_picture(open_page, write_run, runs_dir, count, kind):
     run = write_run("a", end={"state": "stopped", "reason": ""}, data={"class_names": [f"c{i}" for i in range(count)]})
     epoch = {"kind": "epoch", "epoch": 1, "step": 5, "seconds": 9, "val_loss": 1.0, "val_accuracy": 0.5}
     classes = {"val_per_class_accuracy": [0.5] * count, "val_confusion": np.eye(count, dtype=int).tolist()}
@@ -173,8 +173,8 @@ def test_the_confusion_matrix_of_many_classes_is_a_picture(open_page, write_run,
         file.write(encode(epoch | classes))
     at = open_page(runs_dir)
     assert not at.exception
-    assert len(at.get("plotly_chart")) == charts
-    assert len([html for html in at.get("html") if "Confusion matrix of" in html.proto.body]) == pictures
+    (html,) = at.get("html")
+    assert kind in html.proto.body
 
 
 @pytest.mark.parametrize("axis", ["Step", "Epoch", "Time"])
