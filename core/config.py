@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -212,17 +212,3 @@ def _sentence(error: ValidationError) -> str:
 def field_help(name: str) -> str:
     """What a field means, for a form or a help page."""
     return TrainConfig.model_fields[name].description or ""
-
-
-def field_limits(name: str) -> tuple[float | None, float | None]:
-    """The least and the greatest value of a number field, None where there is no limit.
-
-    A value that is itself excluded (above 0, say) is named as well.
-    """
-    low = high = None
-    annotation = TrainConfig.model_fields[name]
-    optional = [part for part in get_args(annotation.annotation) if hasattr(part, "__metadata__")]
-    for limit in [*annotation.metadata, *(m for part in optional for m in part.__metadata__)]:
-        low = getattr(limit, "ge", getattr(limit, "gt", low))
-        high = getattr(limit, "le", getattr(limit, "lt", high))
-    return None if low is None else float(low), None if high is None else float(high)

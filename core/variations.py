@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -21,10 +22,11 @@ MOST_RUNS = 24
 def variations(config: TrainConfig, values: Mapping[str, str]) -> dict[str, TrainConfig]:
     """Every combination of the values to try, by what tells it apart, such as `lr-0.001_dropout-0.2`.
 
-    values: per field its values as text, with commas or spaces between; a field without any stays as it is.
+    values: per field its values as text, with commas, semicolons or spaces between; a field without any stays as it is.
     Raises ConfigError for a value that the field can't have or that stands there twice, and for more than MOST_RUNS.
     """
-    lists = {name: text.replace(",", " ").split() for name, text in values.items() if text.strip(" ,")}
+    words = {name: re.findall(r"[^\s,;]+", text.lower()) for name, text in values.items()}
+    lists = {name: found for name, found in words.items() if found}
     combinations = [dict(zip(lists, combination, strict=True)) for combination in product(*lists.values())]
     if len(combinations) > MOST_RUNS:
         raise ConfigError(f"These values make {len(combinations)} runs; at most {MOST_RUNS} can be started at a time.")

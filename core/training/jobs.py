@@ -201,7 +201,7 @@ def _dismiss(runs: list[Run], reason: str) -> None:
         for turn in dismissed:
             _waiting.remove(turn)
     for turn in dismissed:
-        with turn.writer:
+        with turn.writer, contextlib.suppress(OSError):  # then it is as if the process had died
             turn.writer.end(RunState.STOPPED, reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import replace
@@ -15,7 +16,8 @@ from core.data.images import ImageSet
 from core.errors import StopRequested
 from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
-from core.runs.checkpoints import Which, available, load_model
+from core.outcomes import OUTCOMES_FILE, Outcomes
+from core.runs.checkpoints import Which, available, find_checkpoint, load_model
 from core.runs.run import RunState
 from core.runs.snapshots import forget_snapshots_after, is_kept, part_of_first_epoch
 from core.runs.writer import RunWriter
@@ -220,9 +222,13 @@ def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: I
 
 
 def _test(writer: RunWriter, state: TrainingState, test: ImageSet) -> None:
-    """Judge the best checkpoint once on the test images, which nothing was chosen on."""
+    """Judge the best checkpoint once on the test images, which nothing was chosen on; its answers are kept."""
     state.peers.barrier()  # the first process has saved it
     best = load_model(writer.run, "best", state.device).to(memory_format=torch.channels_last)
     result = _evaluate(writer, state, best, test, "testing")
+    if state.peers.is_first:
+        with contextlib.suppress(OSError):  # the pages would ask it again
+            answers = Outcomes(test.labels.numpy(), result.probabilities, best.class_names, test.fingerprint())
+            answers.save(find_checkpoint(writer.run, "best").derived(OUTCOMES_FILE))
     writer.test_accuracy = result.accuracy
     writer.log("event", event="test", checkpoint="best", num_images=len(test), **result.record())

@@ -77,8 +77,10 @@ def _results(runs: list[Run]) -> None:
     st.dataframe(
         table, column_config=_COLUMNS, hide_index=True, placeholder="–", alt=f"The results of {len(rows)} runs"
     )
-    if len({run.data.get("fingerprint") for run in runs}) > 1:
-        st.caption(":material/warning: Not all of these runs have the same images: their accuracies don't compare.")
+    if len({(run.data.get("val_fingerprint"), run.data.get("test_fingerprint")) for run in runs}) > 1:
+        st.caption(
+            ":material/warning: Not all of these runs were judged on the same images: their accuracies don't compare."
+        )
 
 
 def _settings(runs: list[Run]) -> None:

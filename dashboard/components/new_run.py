@@ -5,8 +5,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import streamlit as st
 
-from core.config import TrainConfig, field_help, field_limits, make_config
-from core.errors import CoreError
+from core.config import TrainConfig, field_help, make_config
+from core.errors import ConfigError, CoreError
 from core.paths import data_dir, runs_dir
 from core.presets import PRESET_HELP, PRESETS, Preset, preset_values
 from core.runs.checkpoints import available
@@ -126,7 +126,11 @@ def _config() -> TrainConfig | None:
     if source == "folder" and not folder:
         st.info("Name the folder that holds one folder of images per class.", icon=":material/folder_open:")
         return None
-    config = _chosen()
+    try:
+        config = _chosen()
+    except ConfigError:
+        _back_to_the_preset(preset, [name for name in TrainConfig.model_fields if name not in _MAIN_FIELDS])
+        raise
     _changes(config)
     return config
 
@@ -143,10 +147,11 @@ def _changes(config: TrainConfig) -> None:
     with place:
         listed = " · ".join(f"{str(name).replace('_', ' ')} **{plain(value)}**" for name, value in changed.items())
         st.caption(f"Unlike the preset: {listed}", width="content")
-        st.button(
-            "Back to the preset", key="as_preset", type="tertiary", on_click=_reset,
-            args=(config.preset, [*changed.index]),
-        )  # fmt: skip
+        _back_to_the_preset(config.preset, [*changed.index])
+
+
+def _back_to_the_preset(preset: Preset, names: list[str]) -> None:
+    st.button("Back to the preset", key="as_preset", type="tertiary", on_click=_reset, args=(preset, names))
 
 
 def _reset(preset: Preset, names: list[str]) -> None:
@@ -232,12 +237,12 @@ def _widget(name: str, default: Any, key: str) -> Any:
         return st.selectbox(label, options, index=options.index(default), **kept)
     if annotation is bool:
         return st.toggle(label, default, **kept)
-    low, high = field_limits(name)
+    # Without limits: a browser keeps a number beyond them to itself, and the run would begin with the one before.
     if annotation is float:
-        return st.number_input(label, low, high, float(default), format="%g", step=None, **kept)
-    least, greatest = (None if limit is None else int(limit) for limit in (low, high))
+        step = 0.01 if 0.1 <= default < 1 or not default else default / 10
+        return st.number_input(label, value=float(default), format="%g", step=step, **kept)
     if get_origin(annotation) not in (Union, types.UnionType):
-        return st.number_input(label, least, greatest, default, step=1, **kept)
+        return st.number_input(label, value=default, step=1, **kept)
     if key not in st.session_state:  # as the widget's own default, it would come back whenever the field is emptied
         st.session_state[key] = default
-    return st.number_input(label, least, greatest, None, step=1, placeholder="all", **kept)
+    return st.number_input(label, value=None, step=1, placeholder="all", **kept)

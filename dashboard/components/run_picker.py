@@ -11,6 +11,7 @@ from core.runs.run import Run, RunState, list_runs
 from core.wording import before_packing
 from dashboard import links, state
 from dashboard.components.status import data_with_size, error_box
+from dashboard.markdown import plain
 
 _WATCH_SECONDS = 3.0
 
@@ -65,7 +66,11 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
     if not runs:
         _nothing_yet(otherwise)
         return None
-    links.check_link(state.RUN, runs, "run")
+    asked = st.query_params.get(state.RUN, "")
+    if asked not in runs and asked in [run.id for run in list_runs(runs_dir())]:
+        st.info(f"Run {plain(asked)} has nothing to show here yet; this is another.", icon=":material/schedule:")
+    else:
+        links.check_link(state.RUN, runs, "run")
     links.keep_first(state.RUN, [preferred(list(runs.values())).id, *runs])
     # No format_func: the address carries what is shown, and a link should carry the plain name. No default, which the
     # address would leave out: a link must open the same run when there are newer ones.

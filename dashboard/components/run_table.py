@@ -33,7 +33,7 @@ def run_table(runs: list[Run]) -> None:
             st.caption(f":material/warning: {plain(error)}")
         else:
             progress = f"{row['epoch']} of {row['num_epochs']}"
-            rows.append(row | {"progress": progress, "images": run.data_name, "minutes": row["seconds"] / 60})
+            rows.append(row | {"progress": progress, "images": run.data_name, "minutes": row["seconds"] / 60 or None})
     run_ids = [row["run_id"] for row in rows]
     key = state.run_table(run_ids)
     st.dataframe(

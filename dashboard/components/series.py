@@ -1,5 +1,7 @@
 """Several runs in turn: which settings to vary, and the values to try."""
 
+from typing import get_args
+
 import streamlit as st
 
 from core.config import TrainConfig, field_help
@@ -20,7 +22,7 @@ def pick_series(config: TrainConfig) -> dict[str, TrainConfig]:
                 for name in names:
                     st.text_input(
                         f"Values of {_label(name)}", key=state.values_of(name), persist_state="session",
-                        placeholder="with commas between", help=field_help(name),
+                        placeholder=_examples(config, name), help=field_help(name),
                     )  # fmt: skip
     return chosen_series(config)
 
@@ -29,6 +31,13 @@ def chosen_series(config: TrainConfig) -> dict[str, TrainConfig]:
     """As pick_series, from what its widgets hold at this moment."""
     names = st.session_state.get(state.VARIED, ())
     return variations(config, {name: st.session_state.get(state.values_of(name)) or "" for name in names})
+
+
+def _examples(config: TrainConfig, name: str) -> str:
+    """All values, where they can be listed, else the one that is set."""
+    choices = get_args(TrainConfig.model_fields[name].annotation)
+    is_list = all(isinstance(choice, str) for choice in choices) and choices
+    return ", ".join(choices) if is_list else f"{getattr(config, name)}, …"
 
 
 def _label(name: str) -> str:

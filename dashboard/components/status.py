@@ -51,7 +51,7 @@ def progress_line(progress: Progress) -> str:
     words = [progress.message or progress.phase.capitalize()]
     if progress.num_steps:
         words.append(f"step {progress.step:,} of {progress.num_steps:,}")
-    if progress.images_per_second:
+    if progress.images_per_second and progress.phase == "training":
         words.append(f"{progress.images_per_second:,.0f} images/s")
     if progress.eta_seconds:
         words.append(f"about {duration(progress.eta_seconds)} left")

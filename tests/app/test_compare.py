@@ -9,6 +9,7 @@ import pytest
 from core.runs.run import Run
 from dashboard.markdown import plain
 
+KEYS = ("fingerprint", "val_fingerprint")
 END = {"state": "finished", "reason": "", "test_accuracy": 0.5}
 SAME_DATA = {"counts": {"train": 10, "val": 2, "test": 6}, "fingerprint": "f", "synthetic": True, "notes": []}
 
@@ -134,6 +135,12 @@ def test_what_stands_at_its_default_follows_and_a_choice_stays(open_compare, wri
     assert at.multiselect(key="runs").value == ["mine"]
 
 
+def test_runs_that_only_learnt_from_other_images_compare(open_compare, write_run, runs_dir, trained_run, said):
+    for name in ("few", "many"):
+        write_run(name, weights_of=trained_run, end=END, data=SAME_DATA | {"fingerprint": name})
+    assert "their accuracies don't compare" not in said(open_compare(runs_dir))
+
+
 def test_of_a_long_series_as_many_are_drawn_as_can_be_told_apart(open_compare, write_run, two_runs, said):
     names = [f"lr-{number}" for number in range(9)]
     for name in names:
@@ -195,7 +202,7 @@ def test_an_address_that_names_nothing_falls_back(open_compare, two_runs, addres
 
 def test_other_classes_and_other_data_are_said(open_compare, write_run, runs_dir, trained_run, said):
     for name, fingerprint in (("older", "one"), ("newer", "two")):
-        write_run(name, weights_of=trained_run, end=END, data=SAME_DATA | {"fingerprint": fingerprint})
+        write_run(name, weights_of=trained_run, end=END, data=SAME_DATA | dict.fromkeys(KEYS, fingerprint))
     (runs_dir / "older" / "checkpoints").unlink()
     shutil.copytree(trained_run.path / "checkpoints", runs_dir / "older" / "checkpoints", copy_function=link)
     at = open_compare(runs_dir)

@@ -68,6 +68,18 @@ def test_the_form_says_which_setting_is_out_of_its_limits(open_page, runs_dir):
     assert not at.button(key="start").disabled
 
 
+def test_a_number_beyond_all_limits_is_said_and_the_way_back_is_a_click(open_page, runs_dir):
+    at = fill_in(open_page(runs_dir), learning_rate=1e9, batch_size=100_000)
+    assert not at.exception
+    assert plain("batch_size: input should be less than or equal to 8192, got 100000.") == at.error[0].value
+    assert at.button(key="start").disabled
+    at.button(key="as_preset").click().run()
+    assert not at.exception
+    assert not at.error
+    assert at.number_input(key="new_learning_rate_smoke").value == 3e-4
+    assert at.number_input(key="new_batch_size_smoke").value == 16
+
+
 def test_a_device_that_is_not_here_is_said_and_nothing_can_be_started(open_page, runs_dir, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     at = open_page(runs_dir)

@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 
-from core.config import TrainConfig, field_help, field_limits, make_config
+from core.config import TrainConfig, field_help, make_config
 from core.errors import ConfigError
 from core.presets import PRESET_HELP, PRESETS, preset_values
-
-NUMBER_FIELDS = ["train_limit", "val_limit"]  # whose default is none, and those whose default is a number
-NUMBER_FIELDS += [name for name, field in TrainConfig.model_fields.items() if type(field.default) in (int, float)]
 
 
 @pytest.mark.parametrize(
@@ -149,14 +146,6 @@ def test_every_field_is_explained(field: str) -> None:
     assert field_help(field)[-1] in ".)"
 
 
-def test_limits_for_a_form() -> None:
-    assert field_limits("batch_size") == (1, 8192)
-    assert field_limits("learning_rate") == (0, 10)
-    assert field_limits("train_limit") == (2, None)
-    assert field_limits("warmup") == (0, 1)
-    assert field_limits("optimizer") == (None, None)
-
-
 def test_the_seed_is_part_of_a_data_sets_name_where_it_numbers_the_test_images(tmp_path: Path) -> None:
     for settings, is_part in (
         ({"data_source": "cifar10"}, False),
@@ -165,12 +154,3 @@ def test_the_seed_is_part_of_a_data_sets_name_where_it_numbers_the_test_images(t
     ):
         names = {make_config(**settings, seed=seed).data_key for seed in (0, 1)}
         assert len(names) == 1 + is_part
-
-
-@pytest.mark.parametrize("field", NUMBER_FIELDS)
-def test_limits_for_a_form_are_those_that_refuse(field: str) -> None:
-    low, high = field_limits(field)
-    assert low is not None
-    for outside in [low - 1] if high is None else [low - 1, high + 1]:
-        with pytest.raises(ConfigError, match=field):
-            make_config(**{field: int(outside)})

@@ -23,7 +23,7 @@ def test_without_values_there_is_one_run_as_it_was_set(tmp_path: Path) -> None:
 
 
 def test_every_combination_becomes_a_run(tmp_path: Path) -> None:
-    found = variations(CONFIG, {"learning_rate": "0.001, 3e-4", "optimizer": "adam muon"})
+    found = variations(CONFIG, {"learning_rate": "0.001; 3E-4", "optimizer": "Adam muon"})
     assert [(name, config.learning_rate, config.optimizer) for name, config in found.items()] == [
         ("lr-0.001_optimizer-adam", 0.001, "adam"),
         ("lr-0.001_optimizer-muon", 0.001, "muon"),

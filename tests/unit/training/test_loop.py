@@ -16,6 +16,7 @@ import torch
 
 from core.config import TrainConfig
 from core.data.sources import load_data, load_test_images
+from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run, RunState
@@ -111,6 +112,17 @@ def test_a_run_records_every_step_epoch_and_the_test(narrow_run: Run) -> None:
     assert narrow_run.data["counts"] == {"train": 12, "val": 6, "test": 6}
     progress = narrow_run.progress
     assert (progress.step, progress.num_steps, progress.epoch, progress.fraction) == (6, 6, 2, 1)
+
+
+def test_what_the_best_checkpoint_said_of_the_test_images_is_kept(narrow_run: Run, data_dir: Path) -> None:
+    test = load_test_images(narrow_run.config, data_dir=data_dir)
+    best = find_checkpoint(narrow_run, "best")
+    kept, expected = Outcomes.load(best.derived(OUTCOMES_FILE)), judge(load_model(narrow_run, "best"), test)
+    assert kept is not None
+    assert narrow_run.end is not None
+    assert kept.accuracy == narrow_run.end["test_accuracy"]
+    assert (kept.images, kept.class_names) == (expected.images, expected.class_names)
+    torch.testing.assert_close(kept.probabilities, expected.probabilities, rtol=0, atol=1e-5)
 
 
 def test_the_epochs_loss_is_the_mean_over_its_images(narrow_run: Run) -> None:
