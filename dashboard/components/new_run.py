@@ -26,6 +26,7 @@ from dashboard.markdown import plain
 
 _SOURCES = {"shapes": "Synthetic shapes", "cifar10": "CIFAR-10", "folder": "My own folder"}
 _MAIN_FIELDS = ("preset", "data_source", "data_dir", "pretrained")
+_NO_PRESETS = (*_MAIN_FIELDS, "pinned_images")  # what a preset leaves as it is
 
 
 def new_run() -> None:
@@ -129,7 +130,7 @@ def _config() -> TrainConfig | None:
     try:
         config = _chosen()
     except ConfigError:
-        _back_to_the_preset(preset, [name for name in TrainConfig.model_fields if name not in _MAIN_FIELDS])
+        _back_to_the_preset(preset, [name for name in TrainConfig.model_fields if name not in _NO_PRESETS])
         raise
     _changes(config)
     return config
@@ -137,7 +138,7 @@ def _config() -> TrainConfig | None:
 
 def _changes(config: TrainConfig) -> None:
     """What differs from the preset: the settings themselves are folded away."""
-    elsewhere = {*_MAIN_FIELDS, "pinned_images", *(("normalize", "lrn_alpha") if config.pretrained else ())}
+    elsewhere = {*_NO_PRESETS, *(("normalize", "lrn_alpha") if config.pretrained else ())}
     here = {name: getattr(config, name) for name in TrainConfig.model_fields if name not in elsewhere}
     usual = make_config(**_data(), preset=config.preset)
     changed = differing_settings({"preset": {name: getattr(usual, name) for name in here}, "form": here})["form"]
