@@ -17,7 +17,7 @@ from core.errors import StopRequested
 from core.evaluation import Evaluation, evaluate
 from core.model.alexnet import AlexNet
 from core.outcomes import OUTCOMES_FILE, Outcomes
-from core.runs.checkpoints import Which, available, find_checkpoint, load_model
+from core.runs.checkpoints import Which, available, find_checkpoint, open_model
 from core.runs.run import RunState
 from core.runs.snapshots import forget_snapshots_after, is_kept, part_of_first_epoch
 from core.runs.writer import RunWriter
@@ -224,11 +224,12 @@ def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: I
 def _test(writer: RunWriter, state: TrainingState, test: ImageSet) -> None:
     """Judge the best checkpoint once on the test images, which nothing was chosen on; its answers are kept."""
     state.peers.barrier()  # the first process has saved it
-    best = load_model(writer.run, "best", state.device).to(memory_format=torch.channels_last)
-    result = _evaluate(writer, state, best, test, "testing")
+    best = find_checkpoint(writer.run, "best")
+    model = open_model(best, state.device).to(memory_format=torch.channels_last)
+    result = _evaluate(writer, state, model, test, "testing")
     if state.peers.is_first:
         with contextlib.suppress(OSError):  # the pages would ask it again
             answers = Outcomes(test.labels.numpy(), result.probabilities, best.class_names, test.fingerprint())
-            answers.save(find_checkpoint(writer.run, "best").derived(OUTCOMES_FILE))
+            answers.save(best.derived(OUTCOMES_FILE))
     writer.test_accuracy = result.accuracy
     writer.log("event", event="test", checkpoint="best", num_images=len(test), **result.record())
