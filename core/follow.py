@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from core.diagnosis.rules import Finding, diagnose
+from core.diagnosis.finding import Finding
+from core.diagnosis.rules import diagnose
 from core.runs.checkpoints import best_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.progress import Progress

@@ -28,9 +28,10 @@ _OF_EPOCHS = {"epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_
 
 @dataclass(frozen=True)
 class Record:
-    """steps, losses: of each logged step, float64, at least `window`. epochs: as MetricsReader gives them.
+    """steps, losses: of each logged step, float64; at least `window`, of a finished run one.
 
-    change: how somebody last changed the learning rate by hand, with factor 1 where nobody did.
+    epochs: as MetricsReader gives them. change: how somebody last changed the learning rate by hand, with factor 1
+    where nobody did.
     """
 
     run: Run
@@ -90,6 +91,11 @@ class Record:
         """Of the latest epoch, counts: true class x predicted class."""
         return np.array(self.epochs[-1]["val_confusion"])
 
+    @property
+    def accuracy_error(self) -> float:
+        """Largest standard error that an accuracy on the validation images can have, 0..0.5."""
+        return math.sqrt(0.25 / max(self.confusion.sum(), 1))
+
     def of_epochs(self, name: str) -> np.ndarray:
         """One figure of all epochs, float64."""
         return np.array([record[name] for record in self.epochs], dtype=float)
@@ -128,7 +134,7 @@ class Record:
 
 
 def read_record(run: Run, reader: MetricsReader) -> Record | None:
-    """From a polled reader; None before there are enough steps, and of a run that failed: its end says why.
+    """From a polled reader; None before there are enough steps or an end, and of a run that failed: that says why.
 
     Raises RunError where the run's settings can't be read.
     """
@@ -139,4 +145,5 @@ def read_record(run: Run, reader: MetricsReader) -> Record | None:
     epochs = [record for record in reader.epochs() if record.keys() >= _OF_EPOCHS]
     change = (reader.rate_changes() or [RateChange(0, 1.0)])[-1]
     record = Record(run, config, state, steps, losses, epochs, names, run.progress.num_steps, change)
-    return None if len(names) < 2 or len(losses) < record.window or state is RunState.FAILED else record
+    is_enough = len(losses) >= record.window or (record.is_finished and len(losses) > 0)
+    return record if is_enough and len(names) >= 2 and state is not RunState.FAILED else None

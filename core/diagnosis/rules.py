@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 
+from core.diagnosis.answers import one_answer, weak_classes
+from core.diagnosis.finding import Finding
 from core.diagnosis.record import Record, read_record
-from core.evaluation import per_class_accuracy
 from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 
 _FIRST_WORD = 100  # steps before which a loss says little
-_SURE = 4  # standard errors that are no chance, among many classes
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the metrics show. Sentences in plain text; advice is empty where there is nothing to do."""
-
-    name: str
-    evidence: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}. {self.evidence} {self.advice}".rstrip()
 
 
 def diagnose(run: Run, reader: MetricsReader) -> list[Finding]:
     """What the metrics of `run` show: its faults, or that it learns.
 
-    Empty in its first hundred steps, and while a rate that warms up shows no effect yet. reader: polled. Raises
-    RunError where the run's settings can't be read.
+    Empty in its first hundred steps, unless it ends with fewer, and while a rate that warms up shows no effect yet.
+    reader: polled. Raises RunError where the run's settings can't be read.
     """
     record = read_record(run, reader)
     return findings(record) if record else []
@@ -40,18 +25,35 @@ def diagnose(run: Run, reader: MetricsReader) -> list[Finding]:
 
 def findings(record: Record) -> list[Finding]:
     """A network that learns nothing has no other fault worth a word; else there may be several, or none."""
-    if record.steps[-1] < max(_FIRST_WORD, 2 * record.window):
-        return []
+    if record.steps[-1] < max(_FIRST_WORD, 2 * record.window) or len(record.losses) < record.window:
+        return _of_few_steps(record) if record.is_finished and record.epochs else []
     if collapse := _forgot(record) or _learns_nothing(record):
         return [collapse]
     if record.is_guessing:  # its rate still warms up
         return []
     if not record.epochs:
         return [_learns(record)]
-    wrong_answers = _one_answer(record) or _weak_classes(record)
+    wrong_answers = one_answer(record) or weak_classes(record)
     found = [_overfits(record), _stands_still(record), wrong_answers, _still_learning(record)]
     faults = [fault for fault in found if fault]
     return faults or [_learns(record)]
+
+
+def _of_few_steps(record: Record) -> list[Finding]:
+    """Where the losses are too few to say anything, its answers to the validation images may."""
+    one_for_all = record.confusion.sum(1).max() / max(record.confusion.sum(), 1)
+    if record.epochs[-1]["val_accuracy"] < one_for_all + 2 * record.accuracy_error:
+        weights = "" if record.config.pretrained else ", and another run's weights to begin with need fewer"
+        return [
+            Finding(
+                "It had too few steps to learn much",
+                f"It ended after {record.steps[-1]:,.0f}.{_after_last_epoch(record)} One answer to all would be right "
+                f"on {one_for_all:.1%}.",
+                f"More epochs or smaller batches give it more steps{weights}.",
+            )
+        ]
+    found = [_overfits(record), weak_classes(record), _still_learning(record)]
+    return [fault for fault in found if fault] or [Finding("It has learnt", _after_last_epoch(record).lstrip())]
 
 
 def _forgot(record: Record) -> Finding | None:
@@ -137,7 +139,7 @@ def _falls_behind(record: Record) -> str:
     if (record.config.progressive or record.config.average_decay) and not record.is_finished:
         return ""
     train, val = record.epochs[-1]["train_accuracy"], record.epochs[-1]["val_accuracy"]
-    if train - val < max(0.15, 3 * _error(record)):
+    if train - val < max(0.15, 3 * record.accuracy_error):
         return ""
     return f"It is right on {train:.0%} of the images that it trains on, and on {val:.0%} of the others."
 
@@ -158,59 +160,13 @@ def _stands_still(record: Record) -> Finding | None:
     )
 
 
-def _one_answer(record: Record) -> Finding | None:
-    """It calls nearly everything by one name, more than there is of it."""
-    confusion = record.confusion
-    answers, truths = confusion.sum(0) / max(confusion.sum(), 1), confusion.sum(1) / max(confusion.sum(), 1)
-    top = int(answers.argmax())
-    if answers[top] < max(0.9, 1.3 * truths[top]):
-        return None
-    name = record.class_names[top]
-    return Finding(
-        f"It answers {name} to nearly everything",
-        f"It said so of {answers[top]:.0%} of the validation images, and {truths[top]:.0%} are of that class.",
-        "Where a class has most of the images, give the others more; else wait for another epoch, or lower the rate.",
-    )
-
-
-def _weak_classes(record: Record) -> Finding | None:
-    """Classes hardly found in two epochs, though others are; in the last quarter, for before that may come."""
-    if record.epochs[-1]["epoch"] < 0.75 * record.config.num_epochs and not record.is_finished:
-        return None
-    latest = [_hardly_found(np.array(epoch["val_confusion"])) for epoch in record.epochs[-2:]]
-    weak = [index for index in latest[-1] if index in latest[0]]
-    if not weak:
-        return None
-    counts, overall = record.confusion.sum(1), record.epochs[-1]["val_accuracy"]
-    found = per_class_accuracy(record.confusion)
-    worst, usual = weak[0], np.median(counts)
-    listed = ", ".join(record.class_names[index] for index in weak[:5]) + (" and others" if len(weak) > 5 else "")
-    is_small = record.config.val_limit is None and counts[worst] < 0.5 * usual
-    return Finding(
-        f"It hardly ever finds: {listed}",
-        f"It is right on {overall:.0%} of the validation images, but of {record.class_names[worst]} on "
-        f"{found[worst]:.0%} of {counts[worst]:,}.",
-        f"The class has fewer images than the others have ({usual:,.0f}): give it more." if is_small else
-        "See that it has as many images as the others, and look at them on the page Mistakes: they may look like "
-        "another class, or have wrong labels.",
-    )  # fmt: skip
-
-
-def _hardly_found(confusion: np.ndarray) -> list[int]:
-    """Classes that are right a third as often as all are, or less, and by more than chance; the worst first."""
-    counts, found = confusion.sum(1), per_class_accuracy(confusion)
-    overall = confusion.trace() / max(confusion.sum(), 1)
-    chance = _SURE * np.sqrt(overall * (1 - overall) / np.maximum(counts, 1))
-    return [int(index) for index in np.argsort(found) if found[index] <= min(overall / 3, overall - chance[index])]
-
-
 def _still_learning(record: Record) -> Finding | None:
     """It ended while it was getting better, by more than chance."""
     if not record.is_finished or len(record.epochs) < 2:
         return None
     losses, accuracies = record.of_epochs("val_loss"), record.of_epochs("val_accuracy")
     is_best = losses.argmin() == len(losses) - 1
-    if not is_best or accuracies[-1] - accuracies[-2] < max(0.01, 2 * _error(record)):
+    if not is_best or accuracies[-1] - accuracies[-2] < max(0.01, 2 * record.accuracy_error):
         return None
     return Finding(
         "It was still learning when it ended",
@@ -222,19 +178,18 @@ def _still_learning(record: Record) -> Finding | None:
 def _learns(record: Record) -> Finding:
     """Nothing is wrong."""
     words = f"The training loss is {record.means[-1]:.2f}, and guessing gives {record.guessing:.2f}."
-    if record.epochs:
-        last = record.epochs[-1]
-        words += (
-            f" After epoch {last['epoch']} it was right on {last['val_accuracy']:.1%} of the validation images, and "
-            f"during that epoch on {last['train_accuracy']:.1%} of the training images as they were shown to it."
-        )
+    words += _after_last_epoch(record) if record.epochs else ""
     is_over = not record.state.is_active
     return Finding("It has learnt" if record.is_finished else "It was learning" if is_over else "It learns", words)
 
 
-def _error(record: Record) -> float:
-    """Largest standard error that an accuracy on the validation images can have, 0..0.5."""
-    return math.sqrt(0.25 / max(record.confusion.sum(), 1))
+def _after_last_epoch(record: Record) -> str:
+    """What it was right on; a sentence after others."""
+    last = record.epochs[-1]
+    return (
+        f" After epoch {last['epoch']} it was right on {last['val_accuracy']:.1%} of the validation images, and "
+        f"during that epoch on {last['train_accuracy']:.1%} of the training images as they were shown to it."
+    )
 
 
 def _lower_rate(record: Record) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from core.config import make_config
+from core.diagnosis.finding import Finding
 from core.diagnosis.record import Record, read_record
-from core.diagnosis.rules import Finding, diagnose, findings
+from core.diagnosis.rules import diagnose, findings
 from core.runs.layer_statistics import RELU_LAYERS, SHAPES, LayerStatistics
 from core.runs.metrics import MetricsReader, RateChange
 from core.runs.run import Run, RunState, create_run
@@ -82,8 +83,24 @@ def test_a_healthy_training_is_told_so_with_its_numbers(healthy: Record) -> None
 
 
 def test_before_a_hundred_steps_nothing_is_said(healthy: Record) -> None:
-    assert findings(with_losses(healthy, falling(99))) == []
+    assert findings(running(with_losses(healthy, falling(99)))) == []
+    assert findings(with_losses(healthy, falling(99), epochs=[])) == []
     assert findings(with_losses(healthy, falling(100), epochs=[]))
+
+
+@pytest.mark.parametrize("steps", [1, 12, 60])
+def test_a_run_that_ended_with_few_steps_is_judged_by_its_answers(healthy: Record, steps: int) -> None:
+    short = with_losses(healthy, falling(steps))
+    learnt = only(short)
+    assert (learnt.name, learnt.advice) == ("It has learnt", "")
+    assert learnt.evidence.startswith("After epoch 4 it was right on 75.5% of the validation images")
+    found = only(replace(short, epochs=[epoch(1, train=0.26, val=0.3)]))
+    assert found.name == "It had too few steps to learn much"
+    assert found.evidence.startswith(f"It ended after {steps}. After epoch 1 it was right on 30.0%")
+    assert found.evidence.endswith("One answer to all would be right on 25.0%.")
+    assert found.advice.endswith("give it more steps, and another run's weights to begin with need fewer.")
+    by_heart = replace(short, epochs=[epoch(number, train=1.0, val=0.5) for number in range(1, 5)])
+    assert only(by_heart).name == "It learns its images by heart (overfitting)"
 
 
 def test_a_loss_that_stays_at_guessing_names_what_is_unlike_the_preset(healthy: Record) -> None:
@@ -287,12 +304,14 @@ def trains(tmp_path: Path) -> Iterator[Callable[..., tuple[Run, MetricsReader]]]
     run = create_run(tmp_path, make_config(), {}, "mine")
     with RunWriter(run) as writer:
 
-        def log(steps: int, *epochs: dict[str, Any]) -> tuple[Run, MetricsReader]:
+        def log(steps: int, *epochs: dict[str, Any], is_finished: bool = False) -> tuple[Run, MetricsReader]:
             writer.write_data({"class_names": list(NAMES)})
             for number, loss in enumerate(falling(steps), start=1):
                 writer.log("step", step=number, loss=float(loss))
             for record in epochs:
                 writer.log("epoch", **record)
+            if is_finished:
+                writer.end(RunState.FINISHED)
             reader = MetricsReader(run.path)
             reader.poll()
             return run, reader
@@ -308,6 +327,13 @@ def test_the_record_comes_from_the_run_folder(trains: Callable[..., tuple[Run, M
     assert record.window == 32  # of 16 images each
     assert record.means == pytest.approx([falling(32).mean()])
     assert diagnose(run, reader) == []
+
+
+def test_a_record_of_few_steps_is_read_once_the_run_has_ended(
+    trains: Callable[..., tuple[Run, MetricsReader]],
+) -> None:
+    (found,) = diagnose(*trains(5, epoch(1, train=0.3, val=0.9), is_finished=True))
+    assert found.name == "It has learnt"
 
 
 def test_a_record_of_an_epoch_that_lacks_a_figure_is_left_out(
