@@ -50,7 +50,7 @@ def probability_rows(probabilities: np.ndarray, names: Sequence[str], truth: str
 def _row(name: str, probability: float, *, is_best: bool, is_true: bool) -> str:
     mark = ' <span role="img" aria-label="true class">✓</span>' if is_true else ""
     return (
-        f'<tr title="{escape(name)}"><th scope="row" style="width:6.5em;padding:0;text-align:right;overflow:hidden;'
+        f'<tr title="{escape(name)}"><th scope="row" style="width:7.5em;padding:0;text-align:right;overflow:hidden;'
         f'text-overflow:ellipsis;white-space:nowrap;font-weight:{700 if is_best else 400}">{escape(name)}{mark}</th>'
         '<td aria-hidden="true" style="padding:0 0.5rem"><div style="background:rgba(128,128,128,0.18);border-radius:'
         f'2px"><div style="height:0.8em;width:{100 * probability:.1f}%;background:{ACCENT};border-radius:2px"></div>'

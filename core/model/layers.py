@@ -29,7 +29,8 @@ class LayerInfo:
 
     output_shape: C x H x W, or (features,). multiply_adds: of the forward pass.
     receptive_field, stride: in input pixels. offset: input coordinate of the first unit's field's first pixel,
-    negative where padding is part of it. From flatten on, a unit sees the whole input.
+    negative where padding is part of it. From flatten on, a unit sees the whole input and has no neighbours: stride
+    and offset are None.
     """
 
     name: str
@@ -38,8 +39,8 @@ class LayerInfo:
     parameters: int
     multiply_adds: int
     receptive_field: int
-    stride: int
-    offset: int
+    stride: int | None
+    offset: int | None
 
 
 def _pair(value: int | tuple[int, ...] | str) -> int:
@@ -56,6 +57,7 @@ def layer_table(model: AlexNet) -> list[LayerInfo]:
         image = torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE, dtype=torch.float32)
     rows: list[LayerInfo] = []
     field, stride, offset = 1, 1, 0
+    has_maps = True
     with torch.no_grad():
         for name, output in network.activations(image):
             layer = model.get_submodule(name)
@@ -65,7 +67,7 @@ def layer_table(model: AlexNet) -> list[LayerInfo]:
                 offset -= _pair(layer.padding) * stride
                 stride *= _pair(layer.stride)
             if isinstance(layer, Flatten):
-                field, stride, offset = INPUT_SIZE, INPUT_SIZE, 0
+                field, has_maps = INPUT_SIZE, False
             rows.append(
                 LayerInfo(
                     name=name,
@@ -74,8 +76,8 @@ def layer_table(model: AlexNet) -> list[LayerInfo]:
                     parameters=sum(p.numel() for p in layer.parameters()),
                     multiply_adds=_multiply_adds(layer, shape),
                     receptive_field=field,
-                    stride=stride,
-                    offset=offset,
+                    stride=stride if has_maps else None,
+                    offset=offset if has_maps else None,
                 )
             )
     return rows

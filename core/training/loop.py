@@ -203,13 +203,16 @@ def _finish_epoch(
 def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: ImageSet, phase: str) -> Evaluation:
     """Each process judges its share; all know the result."""
     writer.report(phase=phase, message="", force=True)
-    peers = state.peers
+    peers, began = state.peers, time.perf_counter()
 
     def heartbeat(done: int) -> None:
         if peers.count == 1 and writer.stop_requested():  # of several, none may leave alone
             raise StopRequested(f"Stopped while {phase}.")
         done = min(done * peers.count, len(images))
-        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images")
+        left = writer.progress.eta_seconds  # validating is a small part of it, testing is all
+        if phase == "testing":
+            left = (time.perf_counter() - began) * (len(images) - done) / done
+        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images", eta_seconds=left)
 
     mine = peers.share(torch.arange(len(images)))
     share = images.select(mine) if peers.count > 1 else images

@@ -67,6 +67,8 @@ try:
 except CoreError as error:
     error_box(error)
     st.stop()
+if run.is_packed:
+    st.caption("What the network was like while it learnt; the weights that the other pages open are a compact copy.")
 view = pick_view(pinned, names)
 live = run.state.is_active
 seconds = _PLAY_SECONDS if is_playing() else _WATCH_SECONDS if live else None

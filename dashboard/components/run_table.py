@@ -8,6 +8,7 @@ import streamlit as st
 from core.errors import CoreError
 from core.follow import summary
 from core.runs.run import Run
+from core.training import jobs
 from dashboard import state
 from dashboard.markdown import plain
 
@@ -26,6 +27,7 @@ _COLUMNS: dict[str, Any] = {
 def run_table(runs: list[Run]) -> None:
     """The newest first; selecting a row shows that run."""
     rows = []
+    turns = {run.id: number for number, run in enumerate(jobs.waiting(), start=1)}
     for run in runs:
         try:
             row = summary(run)
@@ -33,7 +35,9 @@ def run_table(runs: list[Run]) -> None:
             st.caption(f":material/warning: {plain(error)}")
         else:
             progress = f"{row['epoch']} of {row['num_epochs']}"
-            rows.append(row | {"progress": progress, "images": run.data_name, "minutes": row["seconds"] / 60 or None})
+            turn = f"{row['state']}, number {turns[run.id]}" if run.id in turns else row["state"]
+            minutes = row["seconds"] / 60 or None
+            rows.append(row | {"state": turn, "progress": progress, "images": run.data_name, "minutes": minutes})
     run_ids = [row["run_id"] for row in rows]
     key = state.run_table(run_ids)
     st.dataframe(

@@ -100,7 +100,8 @@ def test_several_values_become_runs_that_train_one_after_the_other(
         "mine-dropout-0.0_seed-7", "mine-dropout-0.0_seed-8", "mine-dropout-0.5_seed-7", "mine-dropout-0.5_seed-8",
     ]  # fmt: skip
     assert at.session_state["run"] == "mine-dropout-0.0_seed-7", "the one that trains is shown"
-    assert sorted(at.dataframe[0].value["state"]) == ["finished", "running", "waiting", "waiting", "waiting"]
+    states = at.dataframe[0].value["state"]
+    assert sorted(states) == ["finished", "running", "waiting, number 1", "waiting, number 2", "waiting, number 3"]
 
     at.session_state["new_run"] = True
     at.run()

@@ -161,6 +161,19 @@ def test_an_upload_is_decoded_and_judged_once(uploading, monkeypatch):
     assert verdict(at.switch_page("app_pages/predict.py").run()) == first
 
 
+def test_an_upload_that_another_page_still_shows_is_named_and_can_be_removed(uploading, said):
+    at = uploading
+    at.file_uploader(key="uploads").upload("once.png", picture(size=(41, 31))).run()
+    assert "Uploaded before" not in said(at), "the uploader itself names it"
+    at.switch_page("app_pages/feature_maps.py").run()
+    at.run()  # what a browser would keep, this page is told with the second
+    assert f"Uploaded before: {plain('once.png')}" in said(at)
+    at.button(key="remove_uploads").click().run()
+    assert not at.exception
+    assert "Uploaded before" not in said(at)
+    assert "Choose a picture of your own" in at.info[0].value
+
+
 def test_as_many_uploads_as_are_shown_are_decoded_once(uploading, monkeypatch):
     decoded = []
     original = cache.decode_picture

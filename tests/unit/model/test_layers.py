@@ -125,4 +125,4 @@ def test_the_real_network_sees_no_further_than_its_receptive_field(table: dict[s
 
 @pytest.mark.parametrize("name", ["flatten", "fc6", "fc8"])
 def test_from_flatten_on_a_unit_sees_everything(table: dict[str, LayerInfo], name: str) -> None:
-    assert (table[name].receptive_field, table[name].offset) == (227, 0)
+    assert (table[name].receptive_field, table[name].stride, table[name].offset) == (227, None, None)

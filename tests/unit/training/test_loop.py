@@ -387,6 +387,22 @@ def test_what_it_does_now_is_not_said_in_the_words_of_before(train: Train, monke
     assert {words for phase, words in said if phase == "testing"} == {"", "Testing"}
 
 
+def test_the_time_that_the_last_test_takes_is_told(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = []
+    report = RunWriter.report
+
+    def listen(writer: RunWriter, **fields: Any) -> None:
+        report(writer, **fields)
+        if writer.progress.message.startswith("Testing"):
+            left.append(writer.progress.eta_seconds)
+
+    monkeypatch.setattr(RunWriter, "report", listen)
+    monkeypatch.setattr("core.evaluation._BATCH", 2)
+    train(num_epochs=1, batch_size=12)
+    assert left[0] > 0, "of the first two images"
+    assert left[-1] == 0
+
+
 def test_weights_that_are_no_numbers_are_never_saved(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     def poison_and_stop(state: loop.TrainingState) -> None:
         poison(state)
