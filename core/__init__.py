@@ -1,8 +1,10 @@
 """Train the 2012 AlexNet, watch it learn, look inside it."""
 
 from core.memory import share_one_heap
+from core.threads import sleep_soon
 
 share_one_heap()  # before anything below allocates
+sleep_soon()  # before anything below loads torch
 
 # isort: split
 from core.config import TrainConfig, make_config

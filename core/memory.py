@@ -11,12 +11,13 @@ import os
 import platform
 import sys
 
+LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # malloc.h
 
 
 def share_one_heap() -> None:
     """Let threads to come use the main heap, the only one that grows past 64 MB, and large blocks use large pages."""
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch; where there are no large pages it does nothing
+    os.environ.setdefault(LARGE_PAGES, "1")  # read by torch; where there are no large pages it does nothing
     _mallopt(_M_ARENA_MAX, 1)
 
 
@@ -24,7 +25,7 @@ def keep_freed_memory() -> None:
     """Keep large freed blocks for the next step."""
     if not _mallopt(_M_MMAP_THRESHOLD, 1 << 30):
         _mallopt(_M_MMAP_THRESHOLD, 1 << 25)  # the most that older releases take
-    _mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+    _mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
     _mallopt(_M_TOP_PAD, 1 << 28)
 
 

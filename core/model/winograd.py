@@ -1,20 +1,23 @@
-"""A convolution by Winograd's algorithm, in three tenths of the products, for CPUs on which those take the time.
+"""A convolution by Winograd's algorithm, in a fifth of the products or less, for CPUs on which those take the time.
 
-An image is cut into windows that give 4 x 4 outputs each: 6 x 6 pixels under a 3 x 3 kernel, 8 x 8 under a 5 x 5 one.
+An image is cut into windows that give m x m outputs each, m being 5 or 7: of (m + k - 1)^2 pixels under a k x k kernel.
 With three small constant matrices (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks")
 
     outputs = A' [ (G kernel G') * (B' window B) ] A
 
-where * multiplies place by place: for each pair of channels 36 products instead of 144, or 64 instead of 400; some are
-wasted where the last windows reach beyond the image. Over all windows and channels they are products of matrices. The
-backward pass takes the same steps transposed, last to first, and needs nothing but the input and the weight.
+where * multiplies place by place: for each pair of channels 121 products instead of 1,225 (m = 7, k = 5), or 81 instead
+of 441 (k = 3); some are wasted where the last windows reach beyond the image. Over all windows and channels they are
+products of matrices. The backward pass takes the same steps transposed, last to first, and needs nothing but the input
+and the weight.
 
-The outputs are off by some millionths of their size, those of a plain convolution in float32 by one.
+All of it is float32, bfloat16 images too: in bfloat16 the many digits that cancel out would be missing. The outputs are
+off by some hundred-thousandths of their size, those of a plain convolution in bfloat16 by some thousandths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -28,16 +31,19 @@ from torch.nn import functional
 
 from core.model.compiled import kernels_for
 
-_OUTPUTS = 4  # of a window, along one side
-_POINTS = (0, 1, -1, 2, -2, 0.5, -0.5)  # at which polynomials are evaluated; infinity follows them
-_BLOCK_VALUES = 4_000_000  # of tiles at a time: what a CPU's caches hold
+_OUTPUTS = (5, 7)  # of a window, along one side: what there is to choose from
+_POINTS = {  # at which polynomials are evaluated, by their number; infinity follows. Of many tried these round least
+    6: (0, 0.6, -0.6, 1.25, -1.25, 3),
+    8: (0, 0.4, -0.4, 0.9, -0.9, 1.5, -1.5, -3.5),
+    10: (0, 0.6, -0.6, 1, -1, 1.25, -1.25, 3, -3, 0.25),
+}
+_BLOCK_WINDOWS = 256  # done at a time: enough for products of matrices, and a CPU's caches hold most of their tiles
 
 
 class Conv2d(nn.Conv2d):
     """The layer, for kernels of 3 x 3 or 5 x 5 pixels with a stride of 1.
 
-    By Winograd's algorithm in a float32 training on a CPU that has AVX2 and no AVX-512 (measured on a Zen 3); outputs
-    have channels_last layout then.
+    By Winograd's algorithm in a training on a CPU where that is faster; outputs have channels_last layout then.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, padding: int) -> None:
@@ -50,68 +56,148 @@ class Conv2d(nn.Conv2d):
         if kernels is None:
             return functional.conv2d(x, self.weight, bias, padding=self.padding)
         y: torch.Tensor = _WinogradConv.apply(x, self.weight, self.padding[0], kernels)
-        return y if bias is None else y + bias[:, None, None]
+        return y if bias is None else y + bias[:, None, None].to(y.dtype)
 
     def _kernels(self, x: torch.Tensor) -> ModuleType | None:
-        if not self.training or x.device.type != "cpu" or x.dtype != torch.float32:
+        is_autocast = torch.is_autocast_enabled("cpu")
+        dtype = torch.get_autocast_dtype("cpu") if is_autocast else x.dtype
+        if not self.training or x.device.type != "cpu" or x.dtype != dtype or x.shape[2] != x.shape[3]:
             return None
-        if torch.is_autocast_enabled("cpu") or torch.backends.cpu.get_cpu_capability() != "AVX2":
-            return None
-        return kernels_for("winograd", x) if x.shape[2] == x.shape[3] else None
+        return kernels_for("winograd", x) if _is_faster(dtype) else None
+
+
+def _is_faster(dtype: torch.dtype) -> bool:
+    """Whether it is on this CPU: measured with AVX2 alone (Zen 3) and with AVX-512 (Zen 5).
+
+    Not where there are matrix units: in bfloat16 they do all products of a convolution in less time.
+    """
+    widest = torch.backends.cpu.get_cpu_capability()
+    return (widest == "AVX2" and dtype == torch.float32) or (widest == "AVX512" and not _has_matrix_units())
+
+
+def _has_matrix_units() -> bool:
+    return bool(torch.cpu.get_capabilities().get("amx_tile"))
 
 
 class _WinogradConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, padding: int, kernels: ModuleType) -> torch.Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.padding, ctx.kernels = padding, kernels
         images = x.detach().permute(0, 2, 3, 1).contiguous()
-        m, per_side, side = _plan(images, weight, padding)
-        transformed = _transformed(weight, m.g)
-        y = images.new_empty(len(x), side, side, len(weight))
-        for block, tiles, products in _blocks(len(x), per_side, transformed):
-            kernels.to_tiles(images[block], m.b.T, tiles, (per_side, _OUTPUTS, padding))
-            torch.bmm(tiles, transformed, out=products)
-            kernels.from_tiles(products, m.a.T, y[block], (per_side, _OUTPUTS, 0))
+        plan = _plan(images, weight, padding)
+        y = images.new_empty(len(x), plan.side, plan.side, len(weight))
+        kept = []
+        with _float32_products():
+            transformed = _transformed(weight, plan.g)
+            for block, products in plan.blocks(len(x), len(weight)):
+                tiles = plan.tiles(len(images[block]), x.shape[1])
+                kernels.to_tiles(images[block], plan.b.T, tiles, plan.inputs)
+                torch.bmm(_matrices_of(tiles), transformed, out=_matrices_of(products))
+                kernels.from_tiles(products, plan.a.T, y[block], plan.outputs)
+                kept.append(tiles)
+        ctx.save_for_backward(weight, transformed, *kept)
+        ctx.plan, ctx.kernels, ctx.shape = plan, kernels, images.shape
         return y.permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
-        x, weight = ctx.saved_tensors
-        images, gradients = (each.detach().permute(0, 2, 3, 1).contiguous() for each in (x, gradient))
-        m, per_side, _ = _plan(images, weight, ctx.padding)
-        transformed = _transformed(weight, m.g)
-        dtransformed = torch.zeros_like(transformed)
-        dx = torch.empty_like(images)
-        for block, tiles, products in _blocks(len(x), per_side, transformed):
-            ctx.kernels.to_tiles(images[block], m.b.T, tiles, (per_side, _OUTPUTS, ctx.padding))
-            ctx.kernels.to_tiles(gradients[block], m.a, products, (per_side, _OUTPUTS, 0))
-            dtransformed.baddbmm_(tiles.mT, products)
-            torch.bmm(products, transformed.mT, out=tiles)
-            ctx.kernels.from_tiles(tiles, m.b, dx[block], (per_side, _OUTPUTS, ctx.padding))
-        return dx.permute(0, 3, 1, 2), _transformed_back(dtransformed, m.g, weight.shape), None, None
+        weight, transformed, *kept = ctx.saved_tensors
+        plan, kernels = ctx.plan, ctx.kernels
+        gradients = gradient.detach().permute(0, 2, 3, 1).contiguous()
+        dx = gradients.new_empty(ctx.shape)
+        dtransformed = torch.empty_like(transformed)
+        with _float32_products():
+            blocks = zip(plan.blocks(len(dx), len(weight)), plan.blocks(len(dx), weight.shape[1]), kept, strict=True)
+            for (block, products), (_, dtiles), tiles in blocks:
+                kernels.to_tiles(gradients[block], plan.a, products, plan.outputs)
+                each = _matrices_of(tiles).mT, _matrices_of(products)
+                if block.start == 0:
+                    torch.bmm(*each, out=dtransformed)
+                else:
+                    dtransformed.baddbmm_(*each)
+                torch.bmm(_matrices_of(products), transformed.mT, out=_matrices_of(dtiles))
+                kernels.from_tiles(dtiles, plan.b, dx[block], plan.inputs)
+            dweight = _transformed_back(dtransformed, plan.g, weight)
+        return dx.permute(0, 3, 1, 2), dweight, None, None
 
 
-class _Matrices(NamedTuple):
-    """T being the side of a window. a: T x 4, b: T x T; g, for both directions at once: T * T x k * k. All float32."""
+@contextmanager
+def _float32_products() -> Iterator[None]:
+    """Products of matrices in here are float32, by oneDNN where there is AVX-512: MKL uses that on Intel's CPUs alone.
+
+    oneDNN's setting allows for bfloat16, which it then uses only where there are matrix units.
+    """
+    settings = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before, settings.fp32_precision = settings.fp32_precision, "bf16"
+    try:
+        with torch.autocast("cpu", enabled=False):
+            yield
+    finally:
+        settings.fp32_precision = before
+
+
+def _matrices_of(tiles: torch.Tensor) -> torch.Tensor:
+    """One for each place of a tile: all windows x channels."""
+    return tiles.flatten(1, 3)
+
+
+class _Plan(NamedTuple):
+    """How a convolution is cut into windows. T being the side of a window, float32:
+
+    a: T x m; b: T x T; g, for both directions at once: T * T x k * k. side: of the outputs. inputs, outputs: how many
+    windows there are along a side, how many pixels apart, and how many of the first one's are outside.
+    """
 
     a: torch.Tensor
     b: torch.Tensor
     g: torch.Tensor
+    side: int
+    inputs: tuple[int, int, int]
+    outputs: tuple[int, int, int]
+
+    def tiles(self, count: int, channels: int) -> torch.Tensor:
+        """Room for those of so many images: T * T x N x P x P x C, float32."""
+        return torch.empty(len(self.g), count, self.inputs[0], self.inputs[0], channels)
+
+    def blocks(self, count: int, channels: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """The images that are done together, as many for each thread, and room for tiles of theirs.
+
+        It is the same memory for all blocks: that stays in the caches, and some systems clear new memory slowly.
+        """
+        threads, windows = torch.get_num_threads(), self.inputs[0] ** 2
+        size = min(count, threads * max(1, round(_BLOCK_WINDOWS / (threads * windows))))
+        room = self.tiles(size, channels)
+        for start in range(0, count, size):
+            block = slice(start, min(start + size, count))
+            rest = block.stop - start
+            yield block, room if rest == size else self.tiles(rest, channels)
+
+
+def _plan(images: torch.Tensor, weight: torch.Tensor, padding: int) -> _Plan:
+    """The one with the fewest products for these images, N x H x H x C."""
+    kernel = weight.shape[2]
+    side = images.shape[1] + 2 * padding - kernel + 1
+
+    def products(outputs: int) -> int:
+        return ((outputs + kernel - 1) * -(-side // outputs)) ** 2
+
+    outputs = min(_OUTPUTS, key=products)
+    per_side = -(-side // outputs)
+    return _Plan(*_matrices(outputs, kernel), side, (per_side, outputs, padding), (per_side, outputs, 0))
 
 
 @cache
-def _matrices(kernel: int) -> _Matrices:
-    """Those of a kernel x kernel convolution."""
-    points = np.array(_POINTS[: _OUTPUTS + kernel - 2])
+def _matrices(outputs: int, kernel: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """a, b and g of a plan."""
+    points = np.array(_POINTS[outputs + kernel - 2])
     others = [np.delete(points, i) for i in range(len(points))]
     b = np.zeros((len(points) + 1,) * 2)
     for i, roots in enumerate([*others, points]):
         b[: len(roots) + 1, i] = polyfromroots(roots)
     distances = [np.prod(point - rest) for point, rest in zip(points, others, strict=True)]
     g = _powers(points, kernel) / np.array([*distances, 1.0])[:, None]
-    return _Matrices(*(torch.from_numpy(each).float() for each in (_powers(points, _OUTPUTS), b, np.kron(g, g))))
+    single = [torch.from_numpy(each).float() for each in (_powers(points, outputs), b, np.kron(g, g))]
+    return single[0], single[1], single[2]
 
 
 def _powers(points: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
@@ -119,38 +205,15 @@ def _powers(points: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
     return np.vstack([np.vander(points, count, increasing=True), np.eye(count)[-1]])
 
 
-def _plan(images: torch.Tensor, weight: torch.Tensor, padding: int) -> tuple[_Matrices, int, int]:
-    """The matrices, the windows along a side of an image (N x H x H x C), and the outputs."""
-    kernel = weight.shape[2]
-    side = images.shape[1] + 2 * padding - kernel + 1
-    return _matrices(kernel), -(-side // _OUTPUTS), side
-
-
-def _blocks(count: int, per_side: int, transformed: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
-    """The images that are done together, as many for each thread, and room for their tiles of C and of K values.
-
-    It is the same memory for all blocks: that stays in the caches, and some systems clear new memory slowly.
-    """
-    places, *channels = transformed.shape
-    threads, image = torch.get_num_threads(), places * per_side**2
-    size = min(count, threads * max(1, round(_BLOCK_VALUES / (threads * image * sum(channels)))))
-    rooms = [transformed.new_empty(size * image * c) for c in channels]
-    for start in range(0, count, size):
-        block = slice(start, min(start + size, count))
-        used = (block.stop - start) * image
-        tiles, products = (room[: used * c].view(places, -1, c) for room, c in zip(rooms, channels, strict=True))
-        yield block, tiles, products
-
-
 def _transformed(weight: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    """`weight` (K x C x k x k) as T * T x C x K."""
+    """`weight` (K x C x k x k) as T * T x C x K, float32."""
     features, channels, kernel, _ = weight.shape
-    by_place = weight.detach().permute(2, 3, 1, 0).reshape(kernel**2, -1)
+    by_place = weight.detach().float().permute(2, 3, 1, 0).reshape(kernel**2, -1)
     return (g @ by_place).view(-1, channels, features)
 
 
-def _transformed_back(gradient: torch.Tensor, g: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """The gradient of _transformed's result as that of the weight of this shape."""
-    features, channels, kernel, _ = shape
+def _transformed_back(gradient: torch.Tensor, g: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The gradient of _transformed's result as that of `weight`."""
+    features, channels, kernel, _ = weight.shape
     by_place = g.T @ gradient.flatten(1)
-    return by_place.view(kernel, kernel, channels, features).permute(3, 2, 0, 1)
+    return by_place.view(kernel, kernel, channels, features).permute(3, 2, 0, 1).to(weight.dtype)
