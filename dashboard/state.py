@@ -121,6 +121,12 @@ def keep_valid(key: str, options: Collection[object], default: object) -> None:
         st.session_state[key] = default
 
 
+def put_back(key: str, value: str | None) -> None:
+    """Whoever clears a field without a default finds there what was there, not another choice."""
+    if st.session_state[key] is None:
+        st.session_state[key] = value
+
+
 def keep_below(key: str, limit: int) -> None:
     """Bring a chosen number down where fewer are left to choose from."""
     if (st.session_state.get(key) or 0) >= limit:

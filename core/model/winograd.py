@@ -1,4 +1,4 @@
-"""A convolution by Winograd's algorithm, in a fifth of the products or less, for CPUs on which those take the time.
+"""A convolution by Winograd's algorithm, in about a fifth of the products, for CPUs on which those take the time.
 
 An image is cut into windows that give m x m outputs each, m being 5 or 7: of (m + k - 1)^2 pixels under a k x k kernel.
 With three small constant matrices (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks")
@@ -7,11 +7,11 @@ With three small constant matrices (Lavin and Gray 2016, "Fast algorithms for co
 
 where * multiplies place by place: for each pair of channels 121 products instead of 1,225 (m = 7, k = 5), or 81 instead
 of 441 (k = 3); some are wasted where the last windows reach beyond the image. Over all windows and channels they are
-products of matrices. The backward pass takes the same steps transposed, last to first, and needs nothing but the input
-and the weight.
+products of matrices. The backward pass takes the same steps transposed, last to first; for it the windows of the input
+are kept as they were transformed, two to three times as large as the input in float32.
 
-All of it is float32, bfloat16 images too: in bfloat16 the many digits that cancel out would be missing. The outputs are
-off by some hundred-thousandths of their size, those of a plain convolution in bfloat16 by some thousandths.
+What comes between is float32 for bfloat16 images too: most of its digits cancel out. Outputs and gradients are off by a
+ten-thousandth of their size at most; those of a plain convolution in bfloat16 by some thousandths.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def _is_faster(dtype: torch.dtype) -> bool:
 
 
 def _has_matrix_units() -> bool:
-    return bool(torch.cpu.get_capabilities().get("amx_tile"))
+    """Only a private probe tells in each torch that will do; with one that drops it, convolutions stay plain."""
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return not callable(probe) or probe() is True
 
 
 class _WinogradConv(torch.autograd.Function):

@@ -74,7 +74,10 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
     links.keep_first(state.RUN, [preferred(list(runs.values())).id, *runs])
     # No format_func: the address carries what is shown, and a link should carry the plain name. No default, which the
     # address would leave out: a link must open the same run when there are newer ones.
-    run_id = st.selectbox("Run", list(runs), index=None, key=state.RUN, required=True, bind="query-params", width=340)
+    run_id = st.selectbox(
+        "Run", list(runs), index=None, key=state.RUN, bind="query-params", width=340,
+        on_change=state.put_back, args=(state.RUN, state.selected_run()),
+    )  # fmt: skip
     return runs[run_id or next(iter(runs))]
 
 

@@ -22,7 +22,10 @@ def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
     links.keep_first(state.RUN_B, names)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         # No default, as in the picker of A: a link must open the same run when there are newer ones.
-        name = st.selectbox("Run", names, index=None, key=state.RUN_B, required=True, bind="query-params", width=340)
+        name = st.selectbox(
+            "Run", names, index=None, key=state.RUN_B, bind="query-params", width=340,
+            on_change=state.put_back, args=(state.RUN_B, st.session_state.get(state.RUN_B)),
+        )  # fmt: skip
         run = runs[name or names[0]]
         choices = available(run)
         same = run.id == first.run.id

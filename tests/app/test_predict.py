@@ -294,3 +294,12 @@ def test_a_damaged_checkpoint_is_said_in_a_sentence(open_page, write_run, runs_d
     assert len(at.error) == 1
     assert "damaged" in at.error[0].value
     assert not at.get("plotly_chart")
+
+
+def test_whoever_clears_the_run_keeps_the_one_that_was_there(open_page, write_run, runs_dir, trained_run):
+    for name in ("older", "newer"):
+        write_run(name, end={"state": "finished", "reason": ""}, weights_of=trained_run)
+    at = open_page(runs_dir, "predict", run="older")
+    at.selectbox(key="run").set_value(None).run()
+    assert not at.exception
+    assert at.selectbox(key="run").value == "older"
