@@ -29,8 +29,18 @@ def keep_freed_memory() -> None:
     _mallopt(_M_TOP_PAD, 1 << 28)
 
 
+def give_freed_memory_back() -> None:
+    """After the last step, to other programs."""
+    if (glibc := _glibc()) is not None:
+        glibc.malloc_trim(0)
+
+
 def _mallopt(option: int, value: int) -> bool:
-    """glibc's mallopt; False where there is another C library."""
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
-        return False
-    return bool(ctypes.CDLL("libc.so.6").mallopt(option, value))
+    """False where there is another C library than glibc."""
+    glibc = _glibc()
+    return glibc is not None and bool(glibc.mallopt(option, value))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    is_there = sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
+    return ctypes.CDLL("libc.so.6") if is_there else None

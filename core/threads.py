@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 
-SPIN_COUNT = "GOMP_SPINCOUNT"
+#: GNU's OpenMP (torch's on Linux) counts how often a thread looks for work, Intel's and LLVM's (elsewhere) milliseconds
+SETTINGS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
 
 
 def sleep_soon() -> None:
-    """Let torch's threads sleep soon after an operation, where they are GNU's (Linux); others don't read this.
+    """Let torch's threads sleep soon after an operation.
 
-    They would keep a core busy for some milliseconds, in case that more comes, while the kernels that numba compiled
-    want it for threads of their own: with two cores those took 1.6 times as long in a training.
+    They would keep a core busy for milliseconds, in case that more comes, while the kernels that numba compiled want it
+    for threads of their own: on two cores those took 1.6 times as long in a training (Linux; elsewhere not tried).
     """
-    os.environ.setdefault(SPIN_COUNT, "1000")
+    if "OMP_WAIT_POLICY" in os.environ:  # somebody has decided
+        return
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)

@@ -35,7 +35,7 @@ def keep_first(key: str, options: Collection[str]) -> None:
     For a widget without a default of its own: a link must open the same when another option comes first one day. What
     nobody chose gives way to another option that stands first now.
     """
-    first, now = next(iter(options)), st.session_state.get(key, st.query_params.get(key))
+    first, now = next(iter(options)), state.chosen(key)
     nobodys = state.unchosen(key)  # asked at each drawing: it notices what is chosen
     if now in options and (now == first or now != nobodys):
         return

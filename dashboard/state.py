@@ -121,7 +121,12 @@ def keep_valid(key: str, options: Collection[object], default: object) -> None:
         st.session_state[key] = default
 
 
-def put_back(key: str, value: str | None) -> None:
+def chosen(key: str) -> object:
+    """What the session, else the address, names."""
+    return st.session_state.get(key, st.query_params.get(key))
+
+
+def put_back(key: str, value: object) -> None:
     """Whoever clears a field without a default finds there what was there, not another choice."""
     if st.session_state[key] is None:
         st.session_state[key] = value
@@ -135,7 +140,7 @@ def keep_below(key: str, limit: int) -> None:
 
 def selected_run() -> str | None:
     """The run that the pages show; None where a page has let go of one that nobody chose, and the address has not."""
-    value = st.session_state.get(RUN, st.query_params.get(RUN))
+    value = chosen(RUN)
     is_left_over = RUN not in st.session_state and value == unchosen(RUN)
     return value if isinstance(value, str) and not is_left_over else None
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from core import threads
 from core.bench import original
 from core.config import TrainConfig
 from core.data.shapes import make_shapes
@@ -23,7 +24,6 @@ from core.errors import CoreError
 from core.memory import LARGE_PAGES
 from core.runs.run import create_run
 from core.runs.writer import RunWriter
-from core.threads import SPIN_COUNT
 from core.training.device import pick_device, prepare_worker
 from core.training.loop import train_one_epoch
 from core.training.state import TrainingState, fresh
@@ -108,7 +108,8 @@ def niceness() -> int:
 
 def untuned_environment() -> dict[str, str]:
     """This process's environment without what the package put there."""
-    return {name: value for name, value in os.environ.items() if name not in (LARGE_PAGES, SPIN_COUNT)}
+    ours = {LARGE_PAGES: "1"} | threads.SETTINGS
+    return {name: value for name, value in os.environ.items() if ours.get(name) != value}
 
 
 def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ METHOD = (
     "step, records and progress on disk, in a background thread set up as in a training; checkpoints and validation "
     "are left out. The original: a process of its own with the system's memory settings and our thread's priority, "
     "pictures stretched by PIL in worker processes, Adam, float32 (on a GPU torch's default, TF32 in convolutions). "
-    "MFU counts plain convolutions' products; on a CPU without matrix units ours needs fewer."
+    "MFU counts plain convolutions' products; where Winograd's algorithm does them (with AVX-512 and no matrix units, "
+    "or in float32 with AVX2) ours needs fewer."
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from core.diagnosis.answers import one_answer, weak_classes
@@ -41,15 +43,18 @@ def findings(record: Record) -> list[Finding]:
 
 def _of_few_steps(record: Record) -> list[Finding]:
     """Where the losses are too few to say anything, its answers to the validation images may."""
-    one_for_all = record.confusion.sum(1).max() / max(record.confusion.sum(), 1)
-    if record.epochs[-1]["val_accuracy"] < one_for_all + 2 * record.accuracy_error:
+    counts = record.confusion.sum(1)
+    one_for_all = counts.max() / max(counts.sum(), 1)
+    chance = math.sqrt(one_for_all * (1 - one_for_all) / max(counts.sum(), 1))
+    if record.epochs[-1]["val_accuracy"] < one_for_all + min(2 * chance, (1 - one_for_all) / 2):
+        smaller = " or smaller batches" if record.config.batch_size > 1 else ""
         weights = "" if record.config.pretrained else ", and another run's weights to begin with need fewer"
         return [
             Finding(
                 "It had too few steps to learn much",
                 f"It ended after {record.steps[-1]:,.0f}.{_after_last_epoch(record)} One answer to all would be right "
                 f"on {one_for_all:.1%}.",
-                f"More epochs or smaller batches give it more steps{weights}.",
+                f"More epochs{smaller} give it more steps{weights}.",
             )
         ]
     found = [_overfits(record), weak_classes(record), _still_learning(record)]

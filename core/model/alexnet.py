@@ -18,7 +18,7 @@ from core.model.stretched_conv import stretch, stretched_conv
 from core.model.winograd import Conv2d
 
 CONV_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-torch.backends.cudnn.allow_tf32 = False  # float32 shall mean float32; bfloat16 is the fast way
+torch.backends.cudnn.allow_tf32 = False  # float32 shall not mean ten bits; bfloat16 is the fast way
 INPUT_SIZE = 227  # pixels
 FC_UNITS = 4096  # outputs of fc6, and of fc7
 LRN_ALPHA = 1e-4  # the paper's, whose input was 0..255 less the mean

@@ -58,7 +58,7 @@ def share_out(work: Callable[[int, slice], None], count: int, parts: int) -> Non
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
-    if getattr(_helpers, "threads", 0) != threads:
+    if getattr(_helpers, "threads", 0) < threads:
         _helpers.threads, _helpers.pool = threads, ThreadPoolExecutor(threads - 1, "kernel")
     pool: ThreadPoolExecutor = _helpers.pool
     return pool

@@ -16,6 +16,7 @@ import torch
 
 from core.config import TrainConfig
 from core.errors import ConfigError, RunError, RunLockedError
+from core.memory import give_freed_memory_back
 from core.runs.checkpoints import available
 from core.runs.progress import WAITING
 from core.runs.run import Run, RunState, create_run, load_run
@@ -180,6 +181,7 @@ def _train(writer: RunWriter, data_dir: Path) -> None:
             stopped = writer.stop_requested()  # perhaps by another process, while it waited
             writer.end(*((RunState.STOPPED, _BEFORE_IT_BEGAN) if stopped else train_to_its_end(writer, data_dir)))
         release_memory()
+        give_freed_memory_back()
 
 
 def _next_turn() -> Turn | None:

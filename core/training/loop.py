@@ -209,10 +209,9 @@ def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: I
         if peers.count == 1 and writer.stop_requested():  # of several, none may leave alone
             raise StopRequested(f"Stopped while {phase}.")
         done = min(done * peers.count, len(images))
-        left = writer.progress.eta_seconds  # validating is a small part of it, testing is all
-        if phase == "testing":
-            left = (time.perf_counter() - began) * (len(images) - done) / done
-        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images", eta_seconds=left)
+        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images")
+        if phase == "testing":  # which is all that is left; while validating, the training is
+            writer.report(eta_seconds=(time.perf_counter() - began) * (len(images) - done) / done)
 
     mine = peers.share(torch.arange(len(images)))
     share = images.select(mine) if peers.count > 1 else images

@@ -71,12 +71,12 @@ def _uploaded(several: bool) -> list[Chosen]:
     found = files if isinstance(files, list) else [files] if files else []
     if len(found) > MAX_UPLOADS:
         st.warning(f"{len(found)} files are more than the {MAX_UPLOADS} shown at once; the first {MAX_UPLOADS} count.")
-    kept = _kept(state.FILES, found[:MAX_UPLOADS])[: None if several else 1]
+    kept = _kept(state.FILES, found[:MAX_UPLOADS])
     if kept and not found:  # the uploader itself has forgotten them
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"Uploaded before: {some([name for name, _ in kept])}", width="content")
             st.button("Remove", icon=":material/close:", key="remove_uploads", on_click=_forget, args=(state.FILES,))
-    return _decode(kept, "Choose a picture of your own: the centre square is what counts.")
+    return _decode(kept if several else kept[:1], "Choose a picture of your own: the centre square is what counts.")
 
 
 def _kept(key: str, files: list[UploadedFile]) -> list[tuple[str, bytes]]:

@@ -83,7 +83,7 @@ def _judge(checkpoint: Checkpoint, count: int) -> None:
     place = st.empty()
     if count > _AT_ONCE:
         with place.container():
-            words = f"{_unjudged(checkpoint, count)} A CPU judges some thousand a minute; the answers are kept."
+            words = f"{_unjudged(checkpoint, count)} That takes up to a few minutes on a CPU and is kept."
             st.info(words, icon=":material/quiz:")
             with st.container(horizontal=True):
                 asked = st.button("Judge the test images", icon=":material/play_arrow:", type="primary", key="judge")

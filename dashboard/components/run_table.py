@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.errors import CoreError
 from core.follow import summary
-from core.runs.run import Run
+from core.runs.run import Run, RunState
 from core.training import jobs
 from dashboard import state
 from dashboard.markdown import plain
@@ -35,7 +35,8 @@ def run_table(runs: list[Run]) -> None:
             st.caption(f":material/warning: {plain(error)}")
         else:
             progress = f"{row['epoch']} of {row['num_epochs']}"
-            turn = f"{row['state']}, number {turns[run.id]}" if run.id in turns else row["state"]
+            is_waiting = row["state"] == RunState.WAITING and run.id in turns
+            turn = f"{row['state']}, number {turns[run.id]}" if is_waiting else row["state"]
             minutes = row["seconds"] / 60 or None
             rows.append(row | {"state": turn, "progress": progress, "images": run.data_name, "minutes": minutes})
     run_ids = [row["run_id"] for row in rows]

@@ -24,7 +24,7 @@ def second_checkpoint_picker(first: Checkpoint) -> Checkpoint | None:
         # No default, as in the picker of A: a link must open the same run when there are newer ones.
         name = st.selectbox(
             "Run", names, index=None, key=state.RUN_B, bind="query-params", width=340,
-            on_change=state.put_back, args=(state.RUN_B, st.session_state.get(state.RUN_B)),
+            on_change=state.put_back, args=(state.RUN_B, state.chosen(state.RUN_B)),
         )  # fmt: skip
         run = runs[name or names[0]]
         choices = available(run)

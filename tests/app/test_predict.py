@@ -166,7 +166,7 @@ def test_an_upload_that_another_page_still_shows_is_named_and_can_be_removed(upl
     at.file_uploader(key="uploads").upload("once.png", picture(size=(41, 31))).run()
     assert "Uploaded before" not in said(at), "the uploader itself names it"
     at.switch_page("app_pages/feature_maps.py").run()
-    at.run()  # what a browser would keep, this page is told with the second
+    at.run()  # AppTest gives a page what the session keeps only when it is drawn again; a browser at once
     assert f"Uploaded before: {plain('once.png')}" in said(at)
     at.button(key="remove_uploads").click().run()
     assert not at.exception
@@ -296,10 +296,11 @@ def test_a_damaged_checkpoint_is_said_in_a_sentence(open_page, write_run, runs_d
     assert not at.get("plotly_chart")
 
 
-def test_whoever_clears_the_run_keeps_the_one_that_was_there(open_page, write_run, runs_dir, trained_run):
-    for name in ("older", "newer"):
+@pytest.mark.parametrize(("page", "key"), [("predict", "run"), ("compare", "run_b")])
+def test_whoever_clears_the_run_keeps_the_one_that_was_there(open_page, write_run, runs_dir, trained_run, page, key):
+    for name in ("first", "second", "third"):
         write_run(name, end={"state": "finished", "reason": ""}, weights_of=trained_run)
-    at = open_page(runs_dir, "predict", run="older")
-    at.selectbox(key="run").set_value(None).run()
+    at = open_page(runs_dir, page, **{key: "first"})
+    at.selectbox(key=key).set_value(None).run()
     assert not at.exception
-    assert at.selectbox(key="run").value == "older"
+    assert at.selectbox(key=key).value == "first"

@@ -59,9 +59,11 @@ def test_it_stays_clear_of_core() -> None:
 
 
 def test_it_gets_the_environment_that_core_did_not_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (ours := ("THP_MEM_ALLOC_ENABLE", "GOMP_SPINCOUNT")):
-        monkeypatch.setenv(name, "1")
+    for name, value in (("THP_MEM_ALLOC_ENABLE", "1"), ("GOMP_SPINCOUNT", "1000"), ("KMP_BLOCKTIME", "20")):
+        monkeypatch.setenv(name, value)
+    ours = "THP_MEM_ALLOC_ENABLE", "GOMP_SPINCOUNT"
     assert untuned_environment() == {name: value for name, value in os.environ.items() if name not in ours}
+    assert untuned_environment()["KMP_BLOCKTIME"] == "20", "somebody's own"
 
 
 @pytest.mark.parametrize(("free", "workers"), [(1 << 20, 0), (1 << 40, 4)])

@@ -99,6 +99,8 @@ def test_a_run_that_ended_with_few_steps_is_judged_by_its_answers(healthy: Recor
     assert found.evidence.startswith(f"It ended after {steps}. After epoch 1 it was right on 30.0%")
     assert found.evidence.endswith("One answer to all would be right on 25.0%.")
     assert found.advice.endswith("give it more steps, and another run's weights to begin with need fewer.")
+    lopsided = epoch(1, train=1.0, val=1.0) | {"val_confusion": [[27, 0], [0, 3]]}
+    assert only(replace(short, epochs=[lopsided])).name == "It has learnt"
     by_heart = replace(short, epochs=[epoch(number, train=1.0, val=0.5) for number in range(1, 5)])
     assert only(by_heart).name == "It learns its images by heart (overfitting)"
 
