@@ -209,9 +209,11 @@ def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: I
         if peers.count == 1 and writer.stop_requested():  # of several, none may leave alone
             raise StopRequested(f"Stopped while {phase}.")
         done = min(done * peers.count, len(images))
-        writer.report(message=f"{phase.capitalize()}: {done:,} of {len(images):,} images")
+        message = f"{phase.capitalize()}: {done:,} of {len(images):,} images"
         if phase == "testing":  # which is all that is left; while validating, the training is
-            writer.report(eta_seconds=(time.perf_counter() - began) * (len(images) - done) / done)
+            writer.report(message=message, eta_seconds=(time.perf_counter() - began) * (len(images) - done) / done)
+        else:
+            writer.report(message=message)
 
     mine = peers.share(torch.arange(len(images)))
     share = images.select(mine) if peers.count > 1 else images
