@@ -11,13 +11,15 @@ import os
 import platform
 import sys
 
-LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+#: read by torch; where there are no large pages it does nothing
+SETTINGS = {"THP_MEM_ALLOC_ENABLE": "1"}
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # malloc.h
 
 
 def share_one_heap() -> None:
     """Let threads to come use the main heap, the only one that grows past 64 MB, and large blocks use large pages."""
-    os.environ.setdefault(LARGE_PAGES, "1")  # read by torch; where there are no large pages it does nothing
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     _mallopt(_M_ARENA_MAX, 1)
 
 

@@ -16,12 +16,11 @@ from typing import Any
 
 import torch
 
-from core import threads
+from core import memory, threads
 from core.bench import original
 from core.config import TrainConfig
 from core.data.shapes import make_shapes
 from core.errors import CoreError
-from core.memory import LARGE_PAGES
 from core.runs.run import create_run
 from core.runs.writer import RunWriter
 from core.training.device import pick_device, prepare_worker
@@ -108,7 +107,7 @@ def niceness() -> int:
 
 def untuned_environment() -> dict[str, str]:
     """This process's environment without what the package put there."""
-    ours = {LARGE_PAGES: "1"} | threads.SETTINGS
+    ours = memory.SETTINGS | threads.SETTINGS
     return {name: value for name, value in os.environ.items() if ours.get(name) != value}
 
 

@@ -62,12 +62,13 @@ def _await_newer(shown: Checkpoint, which: str) -> None:
 
 def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
     """A run among those that fit; None, and a word on what to do next, where none does."""
-    runs = {run.id: run for run in list_runs(runs_dir()) if fits(run)}
+    everything = {run.id: run for run in list_runs(runs_dir())}
+    runs = {run_id: run for run_id, run in everything.items() if fits(run)}
     if not runs:
         _nothing_yet(otherwise)
         return None
     asked = st.query_params.get(state.RUN, "")
-    if asked not in runs and asked in [run.id for run in list_runs(runs_dir())]:
+    if asked not in runs and asked in everything:
         st.info(f"Run {plain(asked)} has nothing to show here yet; this is another.", icon=":material/schedule:")
     else:
         links.check_link(state.RUN, runs, "run")

@@ -118,5 +118,5 @@ def is_playing() -> bool:
 
 def _chosen() -> float | None:
     """The epoch that the session, else the address, gives as a number."""
-    value = str(st.session_state.get(state.EPOCH, st.query_params.get(state.EPOCH)))
+    value = str(state.chosen(state.EPOCH))
     return to_epoch(value) if _NUMBER.fullmatch(value) else None
