@@ -45,7 +45,8 @@ _BLOCK_WINDOWS = 256  # done at a time: fewer made the products slower, more the
 class Conv2d(nn.Conv2d):
     """The layer, for kernels of 3 x 3 or 5 x 5 pixels with a stride of 1.
 
-    By Winograd's algorithm in a training on a CPU where that is faster; outputs have channels_last layout then.
+    By Winograd's algorithm in a training on a CPU where that is faster, if its channels are multiples of 16; outputs
+    have channels_last layout then.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, padding: int) -> None:
@@ -65,7 +66,8 @@ class Conv2d(nn.Conv2d):
         dtype = torch.get_autocast_dtype("cpu") if is_autocast else x.dtype
         if not self.training or x.device.type != "cpu" or x.dtype != dtype or x.shape[2] != x.shape[3]:
             return None
-        return kernels_for("winograd", x) if _is_faster(dtype) else None
+        kernels = kernels_for("winograd", x) if _is_faster(dtype) else None
+        return kernels if kernels and self.in_channels % kernels.LANES == self.out_channels % kernels.LANES == 0 else None
 
 
 def _is_faster(dtype: torch.dtype) -> bool:
