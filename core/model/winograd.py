@@ -39,7 +39,7 @@ _POINTS = {  # at which polynomials are evaluated, by their number; infinity fol
     8: (0, 0.4, -0.4, 0.9, -0.9, 1.5, -1.5, -3.5),
     10: (0, 0.6, -0.6, 1, -1, 1.25, -1.25, 3, -3, 0.25),
 }
-_BLOCK_WINDOWS = 256  # done at a time: fewer made the products slower, more the rest (Zen 5)
+_BLOCK_WINDOWS = 256  # done at a time: fewer made the products slower, more gained nothing (Zen 5)
 
 
 class Conv2d(nn.Conv2d):
@@ -67,7 +67,9 @@ class Conv2d(nn.Conv2d):
         if not self.training or x.device.type != "cpu" or x.dtype != dtype or x.shape[2] != x.shape[3]:
             return None
         kernels = kernels_for("winograd", x) if _is_faster(dtype) else None
-        return kernels if kernels and self.in_channels % kernels.LANES == self.out_channels % kernels.LANES == 0 else None
+        if kernels and (self.in_channels % kernels.LANES or self.out_channels % kernels.LANES):
+            return None
+        return kernels
 
 
 def _is_faster(dtype: torch.dtype) -> bool:

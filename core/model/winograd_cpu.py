@@ -114,7 +114,7 @@ def _transform(typing, matrix, source, window, target, to, is_added):  # noqa: A
     matrix: a tuple of its rows, so that their number and length are known when this is compiled.
 
     Vectors are written out here, because numba's loops over channels asked each time anew whether what they read and
-    wrote overlaps, and kept nothing in registers: that took three to four times as long (Zen 5).
+    wrote overlaps, and kept nothing in registers: that took twice (with AVX2) to four times as long (with AVX-512).
     """
     rows, columns = matrix.count, matrix.dtype.count
     adds = getattr(is_added, "literal_value", None)

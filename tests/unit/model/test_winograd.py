@@ -37,14 +37,14 @@ def values_and_gradients(conv: Conv2d, x: torch.Tensor) -> list[torch.Tensor]:
 @pytest.mark.parametrize(
     ("side", "channels", "features", "kernel", "padding"),
     [
-        pytest.param(27, 6, 16, 5, 2, id="conv2"),
-        pytest.param(21, 20, 16, 5, 2, id="conv2 at 179 pixels"),
-        pytest.param(15, 6, 16, 5, 2, id="conv2 at 131 pixels"),
-        pytest.param(13, 24, 16, 3, 1, id="conv3"),
-        pytest.param(7, 24, 16, 3, 1, id="conv3 at 131 pixels"),
-        pytest.param(10, 3, 5, 3, 0, id="no padding"),
-        pytest.param(1, 3, 5, 3, 1, id="one pixel"),
-        pytest.param(8, 1, 1, 5, 4, id="wide padding"),
+        pytest.param(27, 16, 32, 5, 2, id="conv2"),
+        pytest.param(21, 32, 16, 5, 2, id="conv2 at 179 pixels"),
+        pytest.param(15, 16, 16, 5, 2, id="conv2 at 131 pixels"),
+        pytest.param(13, 48, 32, 3, 1, id="conv3"),
+        pytest.param(7, 32, 16, 3, 1, id="conv3 at 131 pixels"),
+        pytest.param(10, 16, 16, 3, 0, id="no padding"),
+        pytest.param(1, 16, 32, 3, 1, id="one pixel"),
+        pytest.param(8, 16, 16, 5, 4, id="wide padding"),
     ],
 )
 def test_values_and_gradients_equal_the_plain_convolution(
@@ -84,25 +84,25 @@ def test_in_bfloat16_it_is_as_exact_as_the_plain_convolution(
 
 
 def test_the_same_twice_is_the_same_to_the_bit() -> None:
-    conv, x = layer(24, 16, 3, 1), torch.randn(6, 24, 13, 13, generator=torch.Generator().manual_seed(1))
+    conv, x = layer(32, 16, 3, 1), torch.randn(6, 32, 13, 13, generator=torch.Generator().manual_seed(1))
     for one, other in zip(values_and_gradients(conv, x), values_and_gradients(conv, x), strict=True):
         assert torch.equal(one, other)
 
 
 def test_the_layout_of_the_input_does_not_matter_and_the_output_is_channels_last() -> None:
-    conv, x = layer(6, 16, 5, 2), torch.randn(3, 6, 27, 27, generator=torch.Generator().manual_seed(1))
+    conv, x = layer(16, 16, 5, 2), torch.randn(3, 16, 27, 27, generator=torch.Generator().manual_seed(1))
     y = conv(x)
     assert y.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(y, conv(x.contiguous(memory_format=torch.channels_last)))
 
 
 def test_the_bias_may_be_left_to_the_caller() -> None:
-    conv, x = layer(6, 16, 5, 2), torch.randn(3, 6, 27, 27, generator=torch.Generator().manual_seed(1))
+    conv, x = layer(16, 16, 5, 2), torch.randn(3, 16, 27, 27, generator=torch.Generator().manual_seed(1))
     assert torch.equal(conv(x, biased=False) + conv.bias[:, None, None], conv(x))
 
 
 def test_a_divergence_is_seen() -> None:
-    conv, x = layer(6, 16, 3, 1), torch.randn(3, 6, 13, 13, generator=torch.Generator().manual_seed(1))
+    conv, x = layer(16, 16, 3, 1), torch.randn(3, 16, 13, 13, generator=torch.Generator().manual_seed(1))
     x[0, 3, 6, 6] = torch.nan
     assert conv(x)[0, :, 6, 6].isnan().all()
     x[0, 3, 6, 6] = torch.inf
@@ -114,13 +114,25 @@ def test_a_divergence_is_seen() -> None:
 
 @pytest.mark.parametrize(
     "case",
-    ["evaluation", "float64", "no AVX2", "bfloat16 with AVX2", "matrix units", "no kernels", "not square", "no images"],
+    [
+        "evaluation",
+        "float64",
+        "no AVX2",
+        "bfloat16 with AVX2",
+        "matrix units",
+        "no kernels",
+        "not square",
+        "no images",
+        "odd channels",
+    ],
 )
 def test_elsewhere_it_is_the_plain_convolution(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    conv, x = layer(6, 16, 3, 1), torch.randn(3, 6, 13, 13, generator=torch.Generator().manual_seed(1))
+    conv, x = layer(16, 16, 3, 1), torch.randn(3, 16, 13, 13, generator=torch.Generator().manual_seed(1))
     conv.train(case != "evaluation")
     if case == "float64":
         conv, x = conv.double(), x.double()
+    if case == "odd channels":
+        conv, x = layer(15, 16, 3, 1), x[:, :15]
     if case == "not square":
         x = x[:, :, :9]
     if case == "no images":
