@@ -182,7 +182,7 @@ def test_the_way_with_fewer_passes_is_the_same_network(size: int) -> None:
 def test_the_kernels_of_the_way_with_fewer_passes_as_well(
     size: int, capability: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A weight's seventh digit decides at times which value a pooling takes, and that moves gradients by some per cent."""
+    """A weight's seventh digit may decide which value a pooling takes, and so move gradients by some per cent."""
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)  # AVX2: with Winograd's
     model = AlexNet(dropout=0.0, lrn_alpha=3.0).to(memory_format=torch.channels_last)
     model.initialize(torch.Generator().manual_seed(0))
