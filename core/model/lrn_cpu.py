@@ -93,16 +93,19 @@ def _backward(x, g, dx, sums, bias, scale, k):
             root = np.float32(1) / np.sqrt(s)
             result[c] *= root * np.sqrt(root)
             products[c + 2] = result[c] * row[c] / s
-        for c in range(len(row)):
-            window = products[c] + products[c + 1] + products[c + 2] + products[c + 3] + products[c + 4]
-            result[c] += factor * row[c] * window
         if len(bias) > 0:
             for c in range(len(row)):
-                result[c] = np.float32(0) if row[c] == np.float32(0) else result[c]
-            for c in range(len(row)):
-                part[c] += result[c]
+                window = products[c] + products[c + 1] + products[c + 2] + products[c + 3] + products[c + 4]
+                value = result[c] + factor * row[c] * window
+                value = np.float32(0) if row[c] == np.float32(0) else value
+                part[c] += value
+                result[c] = value
             if r % _EXACT_ROWS == 0 or r == len(x) - 1:
                 total += part
                 part[:] = 0
+        else:
+            for c in range(len(row)):
+                window = products[c] + products[c + 1] + products[c + 2] + products[c + 3] + products[c + 4]
+                result[c] += factor * row[c] * window
         round_to(result, dx[r])
     sums[:] = total

@@ -82,7 +82,7 @@ def _to_tiles(images, start, stop, matrix, tiles, channels, windows, padded, sta
                 for c in range(0, channels, LANES):
                     window = (y * line + x * channels) * stride + c, line, channels
                     tile = x * channels + c, len(matrix) * place, place
-                    _transform(matrix, padded, window, staged, tile, False)
+                    _transform(matrix, padded, window, staged, tile, False)  # type: ignore[call-arg]
             for i in range(len(staged)):
                 widen(staged[i, :width], tiles[i, n, y * width : (y + 1) * width])
 
@@ -101,7 +101,7 @@ def _from_tiles(images, start, stop, matrix, tiles, channels, windows, padded, s
                 for c in range(0, channels, LANES):
                     tile = x * channels + c, len(matrix[0]) * place, place
                     window = (y * line + x * channels) * stride + c, line, channels
-                    _transform(matrix, staged, tile, padded, window, True)
+                    _transform(matrix, staged, tile, padded, window, True)  # type: ignore[call-arg]
         for i in range(images.shape[1]):
             round_to(padded[padding + i, inside], images[n, i])
 
