@@ -34,8 +34,12 @@ def training_panels(
     x_axis: str,
     smoothing: float,
     log_loss: bool,
+    clip_norm: float,
 ) -> list[Panel]:
-    """Loss, accuracy, learning rate and pace over `x_axis` (step, epoch or minutes)."""
+    """Loss, accuracy, learning rate, gradient and pace over `x_axis` (step, epoch or minutes).
+
+    clip_norm: to which a longer gradient was shortened; 0 where none was.
+    """
     x, epoch_x = positions(steps, epochs, steps_per_epoch=steps_per_epoch, x_axis=x_axis)
 
     def pair(train: str, val: str) -> tuple[Series, ...]:
@@ -44,15 +48,25 @@ def training_panels(
             Series("validation", epoch_x, _column(epochs, val), "val", dash="dash", markers=True),
         )
 
+    small: dict[str, Any] = {"height": 200, "max_points": _SMALL_POINTS}
     return [
         Panel("Loss", "Cross-entropy", pair("loss", "val_loss"), y_log=log_loss, alt=_alt("loss", epochs, "val_loss")),
         Panel("Accuracy", "Share correct", pair("accuracy", "val_accuracy"), y_percent=True, y_range=(0.0, 1.0),
               alt=_alt("accuracy", epochs, "val_accuracy")),
-        Panel("Learning rate", "Rate", (Series("learning rate", x, steps["learning_rate"], "accent"),),
-              height=200, max_points=_SMALL_POINTS),
-        Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),),
-              height=200, max_points=_SMALL_POINTS),
+        Panel("Learning rate", "Rate", (Series("learning rate", x, steps["learning_rate"], "accent"),), **small),
+        *_gradient(x, steps["gradient_norm"], clip_norm, small),
+        Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),), **small),
     ]  # fmt: skip
+
+
+def _gradient(x: np.ndarray, norms: np.ndarray, clip_norm: float, look: dict[str, Any]) -> list[Panel]:
+    """How long the gradient was, and where it was shortened; nothing for a run from before that was recorded."""
+    if len(norms) and not np.isfinite(norms).any():
+        return []
+    length = Series("its length", x, norms, "accent")
+    limit = Series("shortened to", x, np.full(len(x), clip_norm), "muted", dash="dash")
+    alt = f"Length of the gradient of all weights; now {norms[-1]:.3g}." if len(norms) else ""
+    return [Panel("Gradient", "Norm", (length, limit) if clip_norm else (length,), y_log=True, alt=alt, **look)]
 
 
 def positions(

@@ -164,7 +164,7 @@ def _y_axis(panel: Panel) -> dict[str, Any]:
         "exponentformat": "SI" if greatest >= 1000 else "e",  # 80k, and 4e-4 where the other writes 400µ
     }
     if panel.y_percent:
-        axis |= {"tickformat": ".0%", "hoverformat": ".1%"}
+        axis |= {"tickformat": ".2~%", "hoverformat": ".1%"}
     if panel.y_log:
         axis |= {"type": "log", "exponentformat": "power", "dtick": 1}
     if panel.y_range is not None:

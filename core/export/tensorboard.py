@@ -1,6 +1,6 @@
 """A run as TensorBoard event files: tensorboard --logdir FOLDER
 
-    train/  loss, accuracy, learning_rate, images_per_second, for each logged step
+    train/  loss, accuracy, learning_rate, gradient_norm, images_per_second, for each logged step
     val/    loss, accuracy and the confusion matrix as a picture for each epoch; for each that left a snapshot what acts
             of conv1's filters, and what the numbers in the layers were like
 
@@ -31,7 +31,7 @@ from core.runs.metrics import MetricsReader
 from core.runs.run import Run
 from core.runs.snapshots import read_snapshot, snapshot_epochs
 
-_SCALARS = ("loss", "accuracy", "learning_rate", "images_per_second")
+_SCALARS = ("loss", "accuracy", "learning_rate", "gradient_norm", "images_per_second")
 _FILTERS_SIDE = 440
 
 

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-STEP_COLUMNS = ("step", "epoch", "seconds", "loss", "accuracy", "learning_rate", "images_per_second")
+STEP_COLUMNS = (
+    "step", "epoch", "seconds", "loss", "accuracy", "learning_rate", "gradient_norm", "images_per_second"
+)  # fmt: skip
 _CRC = b',"crc32":"'
 
 
@@ -76,7 +78,10 @@ class MetricsReader:
             return self.version
 
     def steps(self, *names: str) -> dict[str, np.ndarray]:
-        """A float64 array per column of STEP_COLUMNS, or of those that are named; ordered by step, equally long."""
+        """A float64 array per column of STEP_COLUMNS, or of those that are named; ordered by step, equally long.
+
+        NaN stands where a step has no such number: older runs know no gradient_norm.
+        """
         with self._lock:
             return {name: np.array(self._steps[name]) for name in names or STEP_COLUMNS}
 

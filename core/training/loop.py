@@ -29,7 +29,7 @@ from core.training.snapshots import Watched, take_snapshot, watch
 from core.training.state import TimedSteps, TrainingState, begin, diverged, require_finite, save
 from core.training.step import training_step
 
-#: step number (1-based), learning rate, and on the device: sum of losses, correct images, images
+#: step number (1-based), learning rate, and on the device: sum of losses, correct images, images, gradient's norm
 PendingStep = tuple[int, float, torch.Tensor]
 _LOG_SECONDS = 0.25  # on a GPU, losses are read back no more often than this: each read waits for the device
 
@@ -130,11 +130,11 @@ def _log_steps(
         return
     results = torch.stack([result for *_, result in pending]).tolist()  # waits for the device
     cost = sum(step_cost(config, step - 1, state.num_steps) for step, *_ in pending)
-    images = sum(count for *_, count in results)
+    images = sum(count for _, _, count, _ in results)
     state.recent.append(TimedSteps(len(pending), cost, images, time.perf_counter() - since))
     seconds, epoch = state.seconds, (pending[0][0] - 1) // state.steps_per_epoch + 1
     images_per_second = state.images_per_second
-    for (step, rate, _), (loss_sum, correct, count) in zip(pending, results, strict=True):
+    for (step, rate, _), (loss_sum, correct, count, norm) in zip(pending, results, strict=True):
         loss = loss_sum / count
         if not math.isfinite(loss):
             raise diverged(step)
@@ -146,6 +146,7 @@ def _log_steps(
             loss=round(loss, 6),
             accuracy=round(correct / count, 6),
             learning_rate=rate,
+            gradient_norm=round(norm, 6) if math.isfinite(norm) else None,
             images_per_second=round(images_per_second, 2),
         )
     _report_training(writer, config, state, epoch)

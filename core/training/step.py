@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from core.config import TrainConfig
@@ -20,8 +21,8 @@ def training_step(
 ) -> torch.Tensor:
     """One step on this process's share of a batch: images (uint8, N x 3 x S x S) and labels (int64) on the device.
 
-    Returns (sum of the images' losses, correct images, images) of the whole batch, float64, on the device, without
-    waiting for it.
+    Returns (sum of the images' losses, correct images, images, norm of the gradient before it was clipped) of the whole
+    batch, float64, on the device, without waiting for it.
     """
     peers = state.peers
     state.generator.manual_seed(derived_seed(config.seed, state.step * peers.count + peers.rank))
@@ -50,8 +51,14 @@ def _compute(
     state.peers.total(result)
     state.optimizer.zero_grad(set_to_none=True)
     (loss * (state.peers.count / result[2].float())).backward()  # type: ignore[no-untyped-call]
-    if config.clip_norm:
-        torch.nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
+    norm = _clip(list(state.model.parameters()), config.clip_norm)
     state.optimizer.step()
     state.sums += result
-    return result
+    return torch.cat([result, norm.double().view(1)])
+
+
+def _clip(parameters: list[nn.Parameter], most: float) -> torch.Tensor:
+    """Shorten the gradient of all parameters together to a norm of `most`, unless that is 0; its norm before."""
+    if most:
+        return nn.utils.clip_grad_norm_(parameters, most)
+    return nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None)

@@ -164,7 +164,7 @@ def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
         log_loss = st.toggle("Loss on a log scale", key=state.LOG_LOSS, persist_state="session")
     panels = charts.training_panels(
         reader.steps(), reader.epochs(), steps_per_epoch=progress.steps_per_epoch, x_axis=x_axis, smoothing=smoothing,
-        log_loss=log_loss,
+        log_loss=log_loss, clip_norm=run.config.clip_norm,
     )  # fmt: skip
     live_charts(panels, x_title=charts.X_TITLES[x_axis], key="curves", revision=f"{run.id} {x_axis} {log_loss}")
 

@@ -41,8 +41,8 @@ def offer_embedding(checkpoint: Checkpoint) -> None:
     )
     count = min(total, MOST_IMAGES)
     st.caption(
-        f"The network looks at {count:,} test images once, which takes a few minutes on a CPU. What it finds is kept "
-        "beside the checkpoint for all viewers."
+        f"The network looks at {count:,} test images once, which takes up to a few minutes on a CPU. What it finds is "
+        "kept beside the checkpoint for all viewers."
     )
     if pressed:
         survey_pass(surveys.compute_embedding, checkpoint, total, "app_pages/neighbours.py", STAY)

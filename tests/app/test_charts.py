@@ -6,6 +6,7 @@ import pytest
 from core.history import History
 from core.outcomes import Outcomes
 from core.prediction import Prediction
+from core.runs.metrics import STEP_COLUMNS
 from dashboard import charts, comparison_charts, judgement_charts
 
 DIGITS, DATES, HOSTILE = ("0", "1", "2"), ("2012-10-01", "2012-11", "1e3"), ("<b>a", "x & y", '<a href="//e.org">"q"')
@@ -68,3 +69,21 @@ def test_the_shares_of_a_single_epoch_are_seen_too():
     assert one.layout.barmode == "stack"
     assert {trace.type for trace in two.data} == {"scatter"}
     assert (one.layout.xaxis.dtick, two.layout.xaxis.dtick) == (1, 1), "no epoch one and a half"
+
+
+def titles_and_lines(norms, clip_norm):
+    steps = {name: np.arange(1.0, 4) for name in STEP_COLUMNS} | {"gradient_norm": np.array(norms)}
+    panels = charts.training_panels(
+        steps, [], steps_per_epoch=3, x_axis="step", smoothing=0, log_loss=False, clip_norm=clip_norm
+    )
+    return {panel.title: [line.y.tolist() for line in panel.series] for panel in panels}
+
+
+def test_the_gradient_is_shown_with_the_length_that_it_was_shortened_to():
+    assert titles_and_lines([5.0, 0.5, 2.0], 1.0)["Gradient"] == [[5.0, 0.5, 2.0], [1.0, 1.0, 1.0]]
+    assert titles_and_lines([5.0, 0.5, 2.0], 0.0)["Gradient"] == [[5.0, 0.5, 2.0]]
+    assert "Gradient" in titles_and_lines([np.nan, 0.5, 2.0], 1.0), "one step's overflow hides no other"
+
+
+def test_a_run_from_before_gradients_were_recorded_has_no_empty_chart_of_them():
+    assert list(titles_and_lines([np.nan] * 3, 1.0)) == ["Loss", "Accuracy", "Learning rate", "Speed"]

@@ -117,7 +117,7 @@ def test_panel_describes_axes_and_traces() -> None:
 def test_percent_axis_and_the_first_point_is_marked() -> None:
     one = np.array([0.5])
     spec = panel_spec(Panel("A", "Accuracy", (Series("val", one, one, "val"),), y_percent=True))
-    assert spec["yaxis"]["tickformat"] == ".0%"
+    assert spec["yaxis"]["tickformat"] == ".2~%"
     assert spec["traces"][0]["mode"] == "lines+markers"
 
 

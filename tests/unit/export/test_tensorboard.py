@@ -41,7 +41,7 @@ def read(folder: Path) -> Any:
 
 def test_every_step_is_there(folder: Path, trained_run: Run, logged: MetricsReader) -> None:
     events, steps, started = read(folder / "train"), logged.steps(), trained_run.environment["started"]
-    for tag in ("loss", "accuracy", "learning_rate", "images_per_second"):
+    for tag in ("loss", "accuracy", "learning_rate", "gradient_norm", "images_per_second"):
         scalars = events.Scalars(tag)
         assert [scalar.step for scalar in scalars] == steps["step"].tolist()
         np.testing.assert_allclose([scalar.value for scalar in scalars], steps[tag], rtol=1e-6)

@@ -26,7 +26,7 @@ from core.training import jobs, loop
 from core.wording import stopped_early
 
 pytestmark = pytest.mark.usefixtures("narrow")
-EXACT = ("step", "epoch", "loss", "accuracy", "learning_rate")
+EXACT = ("step", "epoch", "loss", "accuracy", "learning_rate", "gradient_norm")
 Train = Callable[..., Run]
 
 
