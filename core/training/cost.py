@@ -34,7 +34,9 @@ _TRIES = {"cpu": 3, "cuda": 8}  # the first steps on a GPU are not replayed as a
 _EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, two moments of Adam
 _SNAPSHOT_BYTES = 5_400_000  # of eight pinned images, nearly all of it their feature maps
-_COPIES_PER_ACTIVATION = 2.5  # the activation, its gradient, what a layer keeps for its backward pass
+_TENSORS_PER_AVERAGE = 3  # of an averaged weight besides: the average, and what saving them takes
+_COPIES_PER_ACTIVATION = {"cpu": 1.4, "cuda": 2.5}  # itself, its gradient, what a layer keeps for its backward pass
+_PROCESS_BYTES = 2_400_000_000  # Python, PyTorch, and what is kept of the memory that a save or the last test has freed
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Speed:
 class Cost:
     """Of a whole run on ten classes, validation and test included.
 
-    seconds is an estimate, None where the pace isn't known; the bytes are about right, on disk the most at any time.
+    seconds is an estimate, None where the pace isn't known; the bytes are about right, the most at any time: of memory
+    the whole process's, or the GPU's.
     """
 
     parameters: int
@@ -124,16 +127,23 @@ def estimate(config: TrainConfig, speed: Speed | None, counts: dict[str, int]) -
         model = AlexNet()
     rows = layer_table(model)
     parameters = sum(row.parameters for row in rows)
-    bytes_per_value = 4 if pick_precision(config, pick_device(config)) is torch.float32 else 2
-    activations = sum(prod(row.output_shape) for row in rows) * config.batch_size * bytes_per_value
-    weights = parameters * 4 * _TENSORS_PER_WEIGHT
     kept = count_kept(config.num_epochs, steps_in_epoch(counts["train"], config.batch_size))
     return Cost(
         parameters=parameters,
-        memory_bytes=int(weights + activations * _COPIES_PER_ACTIVATION),
+        memory_bytes=_memory(config, parameters, sum(prod(row.output_shape) for row in rows)),
         disk_bytes=parameters * 4 * _tensors_on_disk(config) + config.snapshots * kept * _SNAPSHOT_BYTES,
         seconds=images / speed.images_per_second if speed else None,
     )
+
+
+def _memory(config: TrainConfig, parameters: int, activations: int) -> int:
+    """In bytes. activations: values of one image in all layers."""
+    device = pick_device(config)
+    bytes_per_value = 4 if pick_precision(config, device) is torch.float32 else 2
+    of_image = activations * bytes_per_value * _COPIES_PER_ACTIVATION[device.type]
+    tensors = _TENSORS_PER_WEIGHT + _TENSORS_PER_AVERAGE * bool(config.average_decay)
+    process = _PROCESS_BYTES if device.type == "cpu" else 0
+    return int(process + parameters * 4 * tensors + config.batch_size * of_image)
 
 
 def _tensors_on_disk(config: TrainConfig) -> int:
