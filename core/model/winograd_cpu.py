@@ -117,7 +117,6 @@ def _transform(typing, matrix, source, window, target, to, is_added):  # noqa: A
     wrote overlaps, and kept nothing in registers: that took twice (with AVX2) to four times as long (with AVX-512).
     """
     rows, columns = matrix.count, matrix.dtype.count
-    adds = getattr(is_added, "literal_value", None)
 
     def generate(context, builder, signature, args):
         factors = [[_factor(builder, args[0], i, k) for k in range(columns)] for i in range(rows)]
@@ -137,7 +136,7 @@ def _transform(typing, matrix, source, window, target, to, is_added):  # noqa: A
             row = [builder.load(place, align=_VECTOR_BYTES) for place in places]
             for j, value in enumerate(_products(builder, factors, row)):
                 result = write(loop.index, _INDEX(j))
-                sum_ = builder.fadd(value, builder.load(result, align=4)) if adds else value
+                sum_ = builder.fadd(value, builder.load(result, align=4)) if is_added.literal_value else value
                 builder.store(sum_, result, align=4)
 
     return types.void(matrix, source, window, target, to, is_added), generate
