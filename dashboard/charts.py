@@ -38,7 +38,7 @@ def training_panels(
 ) -> list[Panel]:
     """Loss, accuracy, learning rate, gradient and pace over `x_axis` (step, epoch or minutes).
 
-    clip_norm: to which a longer gradient was shortened; 0 where none was.
+    clip_norm: to which a longer gradient was clipped; 0 where none was.
     """
     x, epoch_x = positions(steps, epochs, steps_per_epoch=steps_per_epoch, x_axis=x_axis)
 
@@ -60,13 +60,15 @@ def training_panels(
 
 
 def _gradient(x: np.ndarray, norms: np.ndarray, clip_norm: float, look: dict[str, Any]) -> list[Panel]:
-    """How long the gradient was, and where it was shortened; nothing for a run from before that was recorded."""
-    if len(norms) and not np.isfinite(norms).any():
+    """The gradient's norm, and to what it was clipped; nothing for a run from before that was recorded."""
+    known = norms[np.isfinite(norms)]
+    if len(norms) and not len(known):
         return []
-    length = Series("its length", x, norms, "accent")
-    limit = Series("shortened to", x, np.full(len(x), clip_norm), "muted", dash="dash")
-    alt = f"Length of the gradient of all weights; now {norms[-1]:.3g}." if len(norms) else ""
-    return [Panel("Gradient", "Norm", (length, limit) if clip_norm else (length,), y_log=True, alt=alt, **look)]
+    norm = Series("norm", x, norms, "accent")
+    ends = x[:: max(len(x) - 1, 1)]
+    limit = Series("clipped to", ends, np.full(len(ends), clip_norm), "muted", dash="dash")
+    alt = f"Norm of the gradient of all weights; now {known[-1]:.3g}." if len(known) else ""
+    return [Panel("Gradient", "Norm", (norm, limit) if clip_norm else (norm,), y_log=True, alt=alt, **look)]
 
 
 def positions(

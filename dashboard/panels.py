@@ -11,6 +11,7 @@ import numpy as np
 
 MAX_POINTS = 1500
 MIN_POINTS = 5
+_DECADES_ALONE = 100  # times the least, from which on a logarithmic axis needs no labels between powers of ten
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def _trace(series: Series, max_points: int) -> dict[str, Any]:
 
 
 def _y_axis(panel: Panel) -> dict[str, Any]:
-    greatest = max((float(np.max(series.y)) for series in panel.series if len(series.y)), default=0.0)
+    values = np.concatenate([np.empty(0), *(series.y for series in panel.series)])
+    greatest = float(np.nanmax(values, initial=0.0))
     axis: dict[str, Any] = {
         "title": {"text": panel.y_title, "standoff": 12},
         "hoverformat": ",.4~g",
@@ -166,7 +168,9 @@ def _y_axis(panel: Panel) -> dict[str, Any]:
     if panel.y_percent:
         axis |= {"tickformat": ".2~%", "hoverformat": ".1%"}
     if panel.y_log:
-        axis |= {"type": "log", "exponentformat": "power", "dtick": 1}
+        axis |= {"type": "log", "exponentformat": "power"}
+        if greatest >= _DECADES_ALONE * np.nanmin(values, initial=np.inf, where=values > 0):
+            axis["dtick"] = 1
     if panel.y_range is not None:
         low, high = panel.y_range
         axis["range"] = [math.log10(low), math.log10(high)] if panel.y_log else [low, high]

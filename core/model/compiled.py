@@ -10,6 +10,7 @@ from types import ModuleType
 import torch
 
 _COMPILERS = {"cpu": ("cpu", "numba"), "cuda": ("triton", "triton")}  # how a module's name ends, and what compiles it
+_PARTS = {"numba": ("numba", "llvmlite")}  # packages that come together: either may be the first that is missed
 
 
 @cache
@@ -24,7 +25,7 @@ def compiled(name: str, compiler: str) -> ModuleType | None:
     except torch.OutOfMemoryError:  # says nothing about the kernels
         raise
     except Exception as error:  # not installed, too old for another package, no C compiler, no cache, ...
-        if getattr(error, "name", None) != compiler:
+        if getattr(error, "name", None) not in _PARTS.get(compiler, (compiler,)):
             warnings.warn(f"{name} is done without {compiler}, which doesn't work here: {error}", stacklevel=2)
         return None
     return module

@@ -12,7 +12,7 @@ are kept as they were transformed, in float32: 2 MB an image at 227 pixels, for 
 
 What comes between is float32 for bfloat16 images too: most of its digits cancel out. Outputs and gradients are off by
 up to about a ten-thousandth of their norm; those of a plain convolution by less than a millionth in float32, and by
-some thousandths in bfloat16.
+some thousandths in bfloat16. What is no number in one pixel spreads over the windows that hold it.
 """
 
 from __future__ import annotations

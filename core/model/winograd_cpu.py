@@ -26,7 +26,9 @@ _FUSED = ("contract",)  # a product and the sum that it is added to may be one o
 
 
 def check() -> None:
-    """Raises whatever is wrong where this doesn't work here."""
+    """Raises whatever is wrong where this doesn't work here, tried with the smallest windows: larger ones are compiled
+    when a training first meets them.
+    """
     tiles = torch.empty(4, 1, 1, 1, LANES)
     for dtype in (torch.float32, torch.bfloat16):
         images = torch.ones(1, 2, 2, LANES, dtype=dtype)
@@ -36,15 +38,15 @@ def check() -> None:
 
 def to_tiles(images: torch.Tensor, matrix: torch.Tensor, tiles: torch.Tensor, windows: tuple[int, int, int]) -> None:
     """Fills `tiles` with matrix (T x side of a window) w matrix' of each window w of `images`."""
-    _share_out(_to_tiles, images, matrix, tiles, windows, side=matrix.shape[1])
+    _for_all_images(_to_tiles, images, matrix, tiles, windows, side=matrix.shape[1])
 
 
 def from_tiles(tiles: torch.Tensor, matrix: torch.Tensor, images: torch.Tensor, windows: tuple[int, int, int]) -> None:
     """Fills `images` with the windows matrix (side of a window x T) t matrix' of the tiles t; what overlaps adds up."""
-    _share_out(_from_tiles, images, matrix, tiles, windows, side=matrix.shape[0])
+    _for_all_images(_from_tiles, images, matrix, tiles, windows, side=matrix.shape[0])
 
 
-def _share_out(
+def _for_all_images(
     kernel: Callable[..., None],
     images: torch.Tensor,
     matrix: torch.Tensor,

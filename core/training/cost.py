@@ -34,7 +34,7 @@ _TRIES = {"cpu": 3, "cuda": 8}  # the first steps on a GPU are not replayed as a
 _EVALUATION_SHARE = 1 / 3  # a forward pass is about a third of a training step
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, two moments of Adam
 _SNAPSHOT_BYTES = 5_400_000  # of eight pinned images, nearly all of it their feature maps
-_TENSORS_PER_AVERAGE = 3  # of an averaged weight besides: the average, and what saving them takes
+_TENSORS_PER_AVERAGE = {"cpu": 3, "cuda": 1}  # of an averaged weight besides: the average; and what saving them takes
 _COPIES_PER_ACTIVATION = {"cpu": 1.4, "cuda": 2.5}  # itself, its gradient, what a layer keeps for its backward pass
 _PROCESS_BYTES = 2_400_000_000  # Python, PyTorch, and what is kept of the memory that a save or the last test has freed
 
@@ -141,7 +141,7 @@ def _memory(config: TrainConfig, parameters: int, activations: int) -> int:
     device = pick_device(config)
     bytes_per_value = 4 if pick_precision(config, device) is torch.float32 else 2
     of_image = activations * bytes_per_value * _COPIES_PER_ACTIVATION[device.type]
-    tensors = _TENSORS_PER_WEIGHT + _TENSORS_PER_AVERAGE * bool(config.average_decay)
+    tensors = _TENSORS_PER_WEIGHT + _TENSORS_PER_AVERAGE[device.type] * bool(config.average_decay)
     process = _PROCESS_BYTES if device.type == "cpu" else 0
     return int(process + parameters * 4 * tensors + config.batch_size * of_image)
 

@@ -146,7 +146,7 @@ def _log_steps(
             loss=round(loss, 6),
             accuracy=round(correct / count, 6),
             learning_rate=rate,
-            gradient_norm=round(norm, 6) if math.isfinite(norm) else None,
+            gradient_norm=float(f"{norm:.6g}") if math.isfinite(norm) else None,
             images_per_second=round(images_per_second, 2),
         )
     _report_training(writer, config, state, epoch)

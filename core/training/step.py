@@ -51,14 +51,14 @@ def _compute(
     state.peers.total(result)
     state.optimizer.zero_grad(set_to_none=True)
     (loss * (state.peers.count / result[2].float())).backward()  # type: ignore[no-untyped-call]
-    norm = _clip(list(state.model.parameters()), config.clip_norm)
+    norm = _clipped_norm(list(state.model.parameters()), config.clip_norm)
     state.optimizer.step()
     state.sums += result
     return torch.cat([result, norm.double().view(1)])
 
 
-def _clip(parameters: list[nn.Parameter], most: float) -> torch.Tensor:
-    """Shorten the gradient of all parameters together to a norm of `most`, unless that is 0; its norm before."""
-    if most:
-        return nn.utils.clip_grad_norm_(parameters, most)
+def _clipped_norm(parameters: list[nn.Parameter], clip_norm: float) -> torch.Tensor:
+    """Clip the gradient of all parameters together to a norm of `clip_norm`, unless that is 0; its norm before."""
+    if clip_norm:
+        return nn.utils.clip_grad_norm_(parameters, clip_norm)
     return nn.utils.get_total_norm(p.grad for p in parameters if p.grad is not None)

@@ -58,7 +58,7 @@ def write_run(runs_dir: Path) -> Callable[..., Run]:
             (run.path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
         lines = [
             {"kind": "step", "step": step, "epoch": 1, "seconds": step / 2, "loss": 2.3 / step, "accuracy": 0.1,
-             "learning_rate": 1e-3, "images_per_second": 50.0}
+             "learning_rate": 1e-3, "gradient_norm": 2.0, "images_per_second": 50.0}
             for step in range(1, 6)
         ]  # fmt: skip
         (run.path / "metrics-0001.jsonl").write_bytes(b"".join(encode(line) for line in lines))

@@ -79,8 +79,8 @@ def titles_and_lines(norms, clip_norm):
     return {panel.title: [line.y.tolist() for line in panel.series] for panel in panels}
 
 
-def test_the_gradient_is_shown_with_the_length_that_it_was_shortened_to():
-    assert titles_and_lines([5.0, 0.5, 2.0], 1.0)["Gradient"] == [[5.0, 0.5, 2.0], [1.0, 1.0, 1.0]]
+def test_the_gradient_is_shown_with_what_it_was_clipped_to():
+    assert titles_and_lines([5.0, 0.5, 2.0], 1.0)["Gradient"] == [[5.0, 0.5, 2.0], [1.0, 1.0]]
     assert titles_and_lines([5.0, 0.5, 2.0], 0.0)["Gradient"] == [[5.0, 0.5, 2.0]]
     assert "Gradient" in titles_and_lines([np.nan, 0.5, 2.0], 1.0), "one step's overflow hides no other"
 

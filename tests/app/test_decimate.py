@@ -114,6 +114,15 @@ def test_panel_describes_axes_and_traces() -> None:
     assert spec["traces"][0]["mode"] == "lines"
 
 
+@pytest.mark.parametrize(
+    ("values", "dtick"), [([2, 6], None), ([0.3, np.nan, 0.8], None), ([0.01, 0, 5], 1), ([], None)]
+)
+def test_a_log_axis_labels_powers_of_ten_alone_where_there_are_enough(values: list[float], dtick: int | None) -> None:
+    y = np.array(values, dtype=float)
+    series = Series("norm", np.arange(float(len(y))), y, "accent")
+    assert panel_spec(Panel("Gradient", "Norm", (series,), y_log=True))["yaxis"].get("dtick") == dtick
+
+
 def test_percent_axis_and_the_first_point_is_marked() -> None:
     one = np.array([0.5])
     spec = panel_spec(Panel("A", "Accuracy", (Series("val", one, one, "val"),), y_percent=True))

@@ -49,6 +49,25 @@ def test_a_compiler_that_is_not_installed_is_no_news() -> None:
         compiled.cache_clear()
 
 
+@pytest.mark.parametrize("name", ["lrn_cpu", "pool_cpu", "winograd_cpu"])
+def test_nor_is_numba_where_neither_it_nor_what_it_brings_is_installed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest turns a warning into an error."""
+    for module in list(sys.modules):
+        if module.split(".")[0] in ("numba", "llvmlite"):
+            monkeypatch.setitem(sys.modules, module, None)
+    for module in ("numba", "llvmlite"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for module in ("core.model.cpu_kernels", f"core.model.{name}"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    compiled.cache_clear()
+    try:
+        assert compiled(name, "numba") is None
+    finally:
+        compiled.cache_clear()
+
+
 def test_what_no_kernel_fits_is_done_by_torch_operations() -> None:
     x = torch.ones(1, 8, 2, 2, dtype=torch.float64)
     assert implementation(x, 5) is lrn_closed_form

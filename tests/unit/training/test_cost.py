@@ -114,7 +114,7 @@ def test_a_measurement_computes_with_as_many_threads_as_the_run_will(monkeypatch
 
     def step(*_: object) -> torch.Tensor:
         seen.append(torch.get_num_threads())
-        return torch.zeros(3)
+        return torch.zeros(4)
 
     monkeypatch.setattr("core.training.cost.training_step", step)
     speed = measure_speed(make_config(device="cpu", precision="float32", num_threads=before + 1))

@@ -19,7 +19,7 @@ def weights(state: TrainingState) -> torch.Tensor:
 
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("most", [0.0, 0.25, 1e6])
-def test_the_gradients_norm_is_that_before_it_was_shortened(most: float) -> None:
+def test_the_gradients_norm_is_that_before_it_was_clipped(most: float) -> None:
     """The first step of plain gradient descent moves the weights by the rate times the gradient that it was left."""
     config = make_config(
         optimizer="sgd", weight_decay=0, clip_norm=most, device="cpu", precision="float32", batch_size=2, num_epochs=1
