@@ -11,7 +11,7 @@ import numpy as np
 
 MAX_POINTS = 1500
 MIN_POINTS = 5
-_DECADES_ALONE = 100  # times the least, from which on a logarithmic axis needs no labels between powers of ten
+_LOG_TICKS = {100: 1, 4: "D2"}  # greatest / least: powers of ten alone; with 2 and 5 between; else as plotly thinks
 
 
 @dataclass(frozen=True)
@@ -168,9 +168,9 @@ def _y_axis(panel: Panel) -> dict[str, Any]:
     if panel.y_percent:
         axis |= {"tickformat": ".2~%", "hoverformat": ".1%"}
     if panel.y_log:
-        axis |= {"type": "log", "exponentformat": "power"}
-        if greatest >= _DECADES_ALONE * np.nanmin(values, initial=np.inf, where=values > 0):
-            axis["dtick"] = 1
+        least = float(np.nanmin(values, initial=np.inf, where=values > 0))
+        ticks = next((ticks for times, ticks in _LOG_TICKS.items() if greatest >= times * least), None)
+        axis |= {"type": "log", "exponentformat": "power", "dtick": ticks}
     if panel.y_range is not None:
         low, high = panel.y_range
         axis["range"] = [math.log10(low), math.log10(high)] if panel.y_log else [low, high]

@@ -115,9 +115,9 @@ def test_panel_describes_axes_and_traces() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "dtick"), [([2, 6], None), ([0.3, np.nan, 0.8], None), ([0.01, 0, 5], 1), ([], None)]
+    ("values", "dtick"), [([2, 6], None), ([2, 9], "D2"), ([0.3, np.nan, 0.8], None), ([0.01, 0, 5], 1), ([], None)]
 )
-def test_a_log_axis_labels_powers_of_ten_alone_where_there_are_enough(values: list[float], dtick: int | None) -> None:
+def test_a_log_axis_has_labels_but_not_too_many(values: list[float], dtick: int | str | None) -> None:
     y = np.array(values, dtype=float)
     series = Series("norm", np.arange(float(len(y))), y, "accent")
     assert panel_spec(Panel("Gradient", "Norm", (series,), y_log=True))["yaxis"].get("dtick") == dtick
