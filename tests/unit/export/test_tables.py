@@ -48,6 +48,18 @@ def test_what_is_not_known_is_an_empty_cell(runs_dir: Path, tmp_path: Path) -> N
     assert row == "1,3,1.5,2.0,0.25,2.5,0.5,,0.5"
 
 
+def test_steps_from_before_gradients_were_recorded_leave_their_column_empty(runs_dir: Path, tmp_path: Path) -> None:
+    run = create_run(runs_dir, make_config(), {}, "older")
+    old = {"kind": "step", "step": 1, "epoch": 1, "seconds": 0.5, "loss": 2.0, "accuracy": 0.5, "learning_rate": 0.001,
+           "images_per_second": 70.0}  # fmt: skip
+    lines = [old, old | {"step": 2, "gradient_norm": 2.5}]
+    (run.path / "metrics-0001.jsonl").write_bytes(b"".join(map(encode, lines)))
+    export_csv(run, "steps", tmp_path / "steps.csv")
+    _, first, second = (tmp_path / "steps.csv").read_text(encoding="utf-8").splitlines()
+    assert first == "1,1,0.5,2.0,0.5,0.001,,70.0"
+    assert second == "2,1,0.5,2.0,0.5,0.001,2.5,70.0"
+
+
 def test_a_run_that_has_logged_nothing_says_so(runs_dir: Path, tmp_path: Path) -> None:
     run = create_run(runs_dir, make_config(), {}, "new")
     for table in ("epochs", "steps"):

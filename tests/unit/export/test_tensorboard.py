@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from core.config import make_config
 from core.errors import ExportError
 from core.export.tensorboard import export_tensorboard
-from core.runs.metrics import MetricsReader
+from core.runs.metrics import MetricsReader, encode
 from core.runs.run import Run, create_run
 from core.runs.snapshots import layers_over_time, snapshot_epochs
 
@@ -71,6 +71,18 @@ def test_every_epoch_is_there_with_its_pictures(folder: Path, trained_run: Run, 
     picture = Image.open(io.BytesIO(filters[0].encoded_image_string))
     assert picture.size == (filters[0].width, filters[0].height)
     assert picture.width >= 440
+
+
+def test_steps_from_before_gradients_were_recorded_have_no_such_scalar(runs_dir: Path, tmp_path: Path) -> None:
+    run = create_run(runs_dir, make_config(), {"started": 1e9}, "older")
+    old = {"kind": "step", "epoch": 1, "seconds": 0.5, "loss": 2.0, "accuracy": 0.5, "learning_rate": 0.001,
+           "images_per_second": 70.0}  # fmt: skip
+    lines = [old | {"step": 1}, old | {"step": 2, "gradient_norm": None}, old | {"step": 3, "gradient_norm": 2.5}]
+    (run.path / "metrics-0001.jsonl").write_bytes(b"".join(map(encode, lines)))
+    export_tensorboard(run, tmp_path / "logs")
+    events = read(tmp_path / "logs" / "train")
+    assert [(scalar.step, scalar.value) for scalar in events.Scalars("gradient_norm")] == [(3, 2.5)]
+    assert [scalar.step for scalar in events.Scalars("loss")] == [1, 2, 3]
 
 
 def test_no_file_tells_the_computer_s_name(folder: Path) -> None:

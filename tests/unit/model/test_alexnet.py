@@ -177,21 +177,25 @@ def test_the_way_with_fewer_passes_is_the_same_network(size: int) -> None:
         torch.testing.assert_close(a, b)
 
 
-@pytest.mark.parametrize("capability", ["AVX2", "DEFAULT"])
+@pytest.mark.parametrize(("capability", "most"), [("AVX2", 5e-2), ("DEFAULT", 1e-5)])
 @pytest.mark.parametrize("size", [227, 131])
 def test_the_kernels_of_the_way_with_fewer_passes_as_well(
-    size: int, capability: str, monkeypatch: pytest.MonkeyPatch
+    size: int, capability: str, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A weight's seventh digit may decide which value a pooling takes, and so move gradients by some per cent."""
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)  # AVX2: with Winograd's
+    """Winograd's, which AVX2 stands for, moves a sixth digit: that decides here and there which value a pooling takes,
+    or which unit a ReLU lets through, and so moves the gradients below by some per cent; not those of fc8, above all.
+    """
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     model = AlexNet(dropout=0.0, lrn_alpha=3.0).to(memory_format=torch.channels_last)
     model.initialize(torch.Generator().manual_seed(0))
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     found, plain = model(x, size), model.eval()(x, size)
     torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-5)
-    both = [torch.autograd.grad(logits.square().sum(), list(model.parameters())) for logits in (found, plain)]
-    for a, b in zip(*both, strict=True):
-        assert float((a - b).norm() / b.norm()) < 5e-2
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    both = [torch.autograd.grad(logits.square().sum(), parameters) for logits in (found, plain)]
+    errors = {name: float((a - b).norm() / b.norm()) for name, a, b in zip(names, *both, strict=True)}
+    assert max(errors.values()) < most
+    assert max(errors["fc8.weight"], errors["fc8.bias"]) < min(most, 2e-4)
 
 
 @pytest.mark.parametrize("side", [8, 32, 64, 227, 300])

@@ -77,6 +77,13 @@ def test_what_we_did_not_write_is_damaged(line: bytes) -> None:
     assert decode(line) is None
 
 
+def test_steps_from_before_gradients_were_recorded_have_none(tmp_path: Path) -> None:
+    write(tmp_path, [step(1), step(2) | {"gradient_norm": None}, step(3) | {"gradient_norm": 2.5}])
+    steps = read(tmp_path).steps()
+    np.testing.assert_array_equal(steps["gradient_norm"], [np.nan, np.nan, 2.5])
+    assert {len(column) for column in steps.values()} == {3}
+
+
 def test_steps_epochs_and_events_are_sorted_out(tmp_path: Path) -> None:
     epoch = {"kind": "epoch", "epoch": 1, "step": 2, "val_loss": 0.25}
     write(tmp_path, [start(0), step(1), step(2), epoch])

@@ -5,6 +5,7 @@ Real trainings of the real network, so only as many steps as a property needs.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from core.config import TrainConfig
 from core.data.sources import load_data, load_test_images
 from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import available, find_checkpoint, load_model, load_training_state
-from core.runs.metrics import MetricsReader
+from core.runs.metrics import MetricsReader, segment_paths
 from core.runs.run import Run, RunState
 from core.runs.snapshots import snapshot_epochs
 from core.runs.writer import RunWriter
@@ -331,6 +332,23 @@ def test_a_crash_anywhere_ends_as_failed_with_its_traceback(
 def weights_are_finite(run: Run) -> bool:
     state = load_training_state(find_checkpoint(run, "last"))
     return all(v.isfinite().all() for v in (*load_model(run, "last").state_dict().values(), *state.values()))
+
+
+def test_a_gradient_whose_norm_is_beyond_all_numbers_is_recorded_as_unknown(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overflowing(parameters: list[torch.nn.Parameter], clip_norm: float) -> torch.Tensor:
+        for parameter in parameters:
+            parameter.grad = None
+        return torch.tensor(torch.inf)
+
+    monkeypatch.setattr("core.training.step._clipped_norm", overflowing)
+    run = train(num_epochs=1)
+    assert run.state is RunState.FINISHED, run.end
+    lines = segment_paths(run.path)[0].read_text(encoding="utf-8").splitlines()
+    steps = [record for record in map(json.loads, lines) if record["kind"] == "step"]
+    assert [record["gradient_norm"] for record in steps] == [None] * 3
+    assert len(metrics(run).steps()["gradient_norm"]) == 3
 
 
 def test_a_training_that_diverges_fails_with_a_sentence_and_keeps_its_checkpoint(train: Train) -> None:
