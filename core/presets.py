@@ -8,7 +8,7 @@ Preset = Literal["smoke", "laptop", "standard", "seed-2021"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 PRESET_HELP: dict[Preset, str] = {
     "smoke": "A first look: 1,000 images, 4 epochs, one to four minutes on two CPU cores.",
-    "laptop": "A few CPU cores: all images, 8 epochs, 25 minutes to an hour on two cores with bfloat16, else two hours.",
+    "laptop": "A few CPU cores: all images, 8 epochs, 24 minutes to an hour on two with bfloat16, else two hours.",
     "standard": "One GPU: all images, 200 epochs, with CutMix and averaged weights.",
     "seed-2021": "The settings of the 2021 original: Adam 1e-4, batch 100, 40 epochs, no augmentation.",
 }

@@ -1,6 +1,7 @@
 """From records to pictures: panels for the live charts, Plotly figures for the rest. No Streamlit here."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.config import TrainConfig
 from core.export.curves import MOST_NUMBERS
 from core.prediction import Prediction
 from dashboard.colors import ACCENT
@@ -16,6 +18,15 @@ from dashboard.panels import Panel, Series
 X_AXES = {"Step": "step", "Epoch": "epoch", "Time": "minutes"}
 X_TITLES = {"step": "Step", "epoch": "Epoch", "minutes": "Minutes"}
 _SMALL_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to draw the curves of a training. x_axis: step, epoch or minutes. smoothing: 0 (none) to below 1."""
+
+    x_axis: str = "step"
+    smoothing: float = 0.0
+    log_loss: bool = False
 
 
 def smooth(values: np.ndarray, amount: float) -> np.ndarray:
@@ -29,46 +40,47 @@ def smooth(values: np.ndarray, amount: float) -> np.ndarray:
 def training_panels(
     steps: dict[str, np.ndarray],
     epochs: Sequence[dict[str, Any]],
+    config: TrainConfig,
     *,
     steps_per_epoch: float,
-    x_axis: str,
-    smoothing: float,
-    log_loss: bool,
-    clip_norm: float,
+    look: Look,
 ) -> list[Panel]:
-    """Loss, accuracy, learning rate, gradient and pace over `x_axis` (step, epoch or minutes).
-
-    clip_norm: to which a longer gradient was clipped; 0 where none was.
-    """
-    x, epoch_x = positions(steps, epochs, steps_per_epoch=steps_per_epoch, x_axis=x_axis)
+    """Loss, accuracy, learning rate, gradient and pace. steps, epochs: of a run of `config`, as MetricsReader gives."""
+    x, epoch_x = positions(steps, epochs, steps_per_epoch=steps_per_epoch, x_axis=look.x_axis)
 
     def pair(train: str, val: str) -> tuple[Series, ...]:
         return (
-            Series("training", x, smooth(steps[train], smoothing), "train"),
+            Series("training", x, smooth(steps[train], look.smoothing), "train"),
             Series("validation", epoch_x, _column(epochs, val), "val", dash="dash", markers=True),
         )
 
     small: dict[str, Any] = {"height": 200, "max_points": _SMALL_POINTS}
     return [
-        Panel("Loss", "Cross-entropy", pair("loss", "val_loss"), y_log=log_loss, alt=_alt("loss", epochs, "val_loss")),
+        Panel("Loss", "Cross-entropy", pair("loss", "val_loss"), y_log=look.log_loss,
+              alt=_alt("loss", epochs, "val_loss")),
         Panel("Accuracy", "Share correct", pair("accuracy", "val_accuracy"), y_percent=True, y_range=(0.0, 1.0),
               alt=_alt("accuracy", epochs, "val_accuracy")),
         Panel("Learning rate", "Rate", (Series("learning rate", x, steps["learning_rate"], "accent"),), **small),
-        *_gradient(x, steps["gradient_norm"], clip_norm, small),
-        Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),), **small),
+        *_gradient(x, steps["gradient_norm"], config.clip_norm, small),
+        Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),),
+              "smaller inputs first, which are faster" if config.progressive else "", **small),
     ]  # fmt: skip
 
 
-def _gradient(x: np.ndarray, norms: np.ndarray, clip_norm: float, look: dict[str, Any]) -> list[Panel]:
-    """The gradient's norm, and to what it was clipped; nothing for a run from before that was recorded."""
+def _gradient(x: np.ndarray, norms: np.ndarray, clip_norm: float, size: dict[str, Any]) -> list[Panel]:
+    """The gradient's norm, and to what a longer one was clipped; nothing for a run from before that was recorded."""
     known = norms[np.isfinite(norms)]
     if len(norms) and not len(known):
         return []
     norm = Series("norm", x, norms, "accent")
-    ends = x[:: max(len(x) - 1, 1)]
+    ends = x[[0, -1]] if len(x) else x
     limit = Series("clipped to", ends, np.full(len(ends), clip_norm), "muted", dash="dash")
+    lines = (norm, limit) if clip_norm else (norm,)
     alt = f"Norm of the gradient of all weights; now {known[-1]:.3g}." if len(known) else ""
-    return [Panel("Gradient", "Norm", (norm, limit) if clip_norm else (norm,), y_log=True, alt=alt, **look)]
+    note = ""
+    if clip_norm and len(known):
+        note = f"before clipping; {np.mean(known > clip_norm):.0%} of the steps were clipped"
+    return [Panel("Gradient", "Norm", lines, note, y_log=True, alt=alt, **size)]
 
 
 def positions(

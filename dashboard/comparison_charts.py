@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.prediction import Prediction
-from dashboard.charts import class_labels, positions, smooth
+from dashboard.charts import Look, class_labels, positions, smooth
 from dashboard.colors import ACCENT, MISTAKE, MUTED
 from dashboard.panels import Panel, Series
 
@@ -19,9 +19,13 @@ BEFORE_AND_NOW = ({"color": MUTED}, {"color": ACCENT})
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 _MAX_POINTS = 800
-_MEASURES: dict[str, dict[str, Any]] = {
+_MEASURES: dict[str, dict[str, Any]] = {  # of steps and epochs; the others are of steps alone
     "loss": {"title": "Loss", "y_title": "Cross-entropy"},
     "accuracy": {"title": "Accuracy", "y_title": "Share correct", "y_percent": True, "y_range": (0.0, 1.0)},
+}
+_OF_STEPS: dict[str, dict[str, Any]] = {
+    "learning_rate": {"title": "Learning rate", "y_title": "Rate"},
+    "gradient_norm": {"title": "Gradient", "y_title": "Norm", "y_log": True, "note": "before clipping"},
 }
 
 
@@ -35,22 +39,39 @@ class Curves:
     steps_per_epoch: float
 
 
-def overlaid_panels(runs: Sequence[Curves], x_axis: str, smoothing: float) -> list[Panel]:
-    """Loss and accuracy of at most seven runs over step, epoch or minutes."""
+def overlaid_panels(runs: Sequence[Curves], look: Look) -> list[Panel]:
+    """Loss and accuracy of at most seven runs; learning rate and gradient where they were recorded."""
     names = ", ".join(run.name for run in runs)
     panels = []
-    for measure, look in _MEASURES.items():
-        lines = [line for number, run in enumerate(runs) for line in _lines(number, run, measure, x_axis, smoothing)]
+    for measure, kind in _MEASURES.items():
+        lines = tuple(line for number, run in enumerate(runs) for line in _lines(number, run, measure, look))
+        is_log = measure == "loss" and look.log_loss
         alt = f"Training and validation {measure} of {names}"
-        panels.append(Panel(series=tuple(lines), height=330, max_points=_MAX_POINTS, alt=alt, **look))
+        panels.append(Panel(series=lines, height=330, max_points=_MAX_POINTS, alt=alt, y_log=is_log, **kind))
+    for measure, kind in _OF_STEPS.items():
+        lines = tuple(_line(number, run, measure, look) for number, run in enumerate(runs))
+        if any(np.isfinite(line.y).any() for line in lines):
+            alt = f"{kind['title']} of {names}"
+            panels.append(Panel(series=lines, height=200, max_points=_MAX_POINTS // 2, alt=alt, **kind))
     return panels
 
 
-def _lines(number: int, run: Curves, measure: str, x_axis: str, smoothing: float) -> tuple[Series, Series]:
+def _style(number: int, run: Curves) -> dict[str, Any]:
+    return {"color": COLORS[number], "dash": _DASHES[number % len(_DASHES)], "group": run.name}
+
+
+def _line(number: int, run: Curves, measure: str, look: Look) -> Series:
+    """What no epoch sums up, as it is."""
+    x, _ = positions(run.steps, run.epochs, steps_per_epoch=run.steps_per_epoch, x_axis=look.x_axis)
+    return Series(run.name, x, run.steps[measure], width=1.2, **_style(number, run))
+
+
+def _lines(number: int, run: Curves, measure: str, look: Look) -> tuple[Series, Series]:
     """Training, thin and smoothed; validation with a mark an epoch, where there is one the entry of the legend."""
-    style: dict[str, Any] = {"color": COLORS[number], "dash": _DASHES[number % len(_DASHES)], "group": run.name}
-    x, epoch_x = positions(run.steps, run.epochs, steps_per_epoch=run.steps_per_epoch, x_axis=x_axis)
-    y, epoch_y = smooth(run.steps[measure], smoothing), np.array([record[f"val_{measure}"] for record in run.epochs])
+    style = _style(number, run)
+    x, epoch_x = positions(run.steps, run.epochs, steps_per_epoch=run.steps_per_epoch, x_axis=look.x_axis)
+    y = smooth(run.steps[measure], look.smoothing)
+    epoch_y = np.array([record[f"val_{measure}"] for record in run.epochs])
     judged = bool(run.epochs)
     return (
         Series(f"{run.name}, training", x, y, width=1.2, in_legend=not judged, **style),

@@ -11,7 +11,6 @@ import numpy as np
 
 MAX_POINTS = 1500
 MIN_POINTS = 5
-_LOG_TICKS = {100: 1, 4: "D2"}  # greatest / least: powers of ten alone; with 2 and 5 between; else as plotly thinks
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,8 @@ class Panel:
     y_title: str
     """Axis title with its unit, for example `Images per second`."""
     series: tuple[Series, ...]
+    note: str = ""
+    """A few words behind the title that say what it leaves open; they may change from tick to tick."""
     y_log: bool = False
     y_percent: bool = False
     """Values are fractions in 0..1, shown as percentages."""
@@ -69,6 +70,7 @@ def panel_spec(panel: Panel) -> dict[str, Any]:
     """One panel as JSON-ready plotly parts; the browser adds colours, fonts and size."""
     return {
         "title": panel.title,
+        "note": panel.note,
         "alt": panel.alt or panel.title,
         "empty": panel.empty,
         "height": panel.height,
@@ -168,10 +170,16 @@ def _y_axis(panel: Panel) -> dict[str, Any]:
     if panel.y_percent:
         axis |= {"tickformat": ".2~%", "hoverformat": ".1%"}
     if panel.y_log:
-        least = float(np.nanmin(values, initial=np.inf, where=values > 0))
-        ticks = next((ticks for times, ticks in _LOG_TICKS.items() if greatest >= times * least), None)
-        axis |= {"type": "log", "exponentformat": "power", "dtick": ticks}
+        axis |= {"type": "log"} | _log_ticks(float(np.nanmin(values, initial=np.inf, where=values > 0)), greatest)
     if panel.y_range is not None:
         low, high = panel.y_range
         axis["range"] = [math.log10(low), math.log10(high)] if panel.y_log else [low, high]
     return axis
+
+
+def _log_ticks(least: float, greatest: float) -> dict[str, Any]:
+    """Powers of ten alone over two decades and more; 2 and 5 between them below; else as plotly thinks."""
+    if greatest >= 100 * least:
+        return {"dtick": 1, "exponentformat": "power"}
+    # With a format of its own a 5 is written as large as a 10, and what stands between 10 and 100 as 20, not as 2.
+    return {"dtick": "D2" if greatest >= 4 * least else None, "tickformat": "~g"}

@@ -26,6 +26,11 @@ _DECISIVE = (  # settings that decide whether a network learns at all
 _OF_EPOCHS = {"epoch", "step", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_confusion"}
 
 
+def loss_window(config: TrainConfig) -> int:
+    """Over so many steps a loss is averaged before it is said: small batches are noisy."""
+    return max(_FEWEST_STEPS, math.ceil(_FEWEST_IMAGES / config.batch_size))
+
+
 @dataclass(frozen=True)
 class Record:
     """steps, losses: of each logged step, float64; at least `window`, of a finished run one.
@@ -50,8 +55,8 @@ class Record:
 
     @property
     def window(self) -> int:
-        """Over so many steps a loss is averaged: small batches are noisy."""
-        return max(_FEWEST_STEPS, math.ceil(_FEWEST_IMAGES / self.config.batch_size))
+        """loss_window of its settings."""
+        return loss_window(self.config)
 
     @cached_property
     def means(self) -> np.ndarray:

@@ -23,6 +23,13 @@ def check_run_id(run_id: str) -> str:
     return run_id
 
 
+def check_new_run_id(runs_dir: Path, run_id: str) -> str:
+    """`run_id` itself. Raises RunError where it is no plain folder name, or another run has it."""
+    if (runs_dir / check_run_id(run_id) / "config.json").exists():
+        raise RunError(f"Run {run_id!r} exists already: choose another name, or resume it.")
+    return run_id
+
+
 def new_run_id(runs_dir: Path, config: TrainConfig) -> str:
     """Preset and start time, such as `laptop-2026-03-01-1407`; numbered where that is taken."""
     stem = f"{config.preset}-{datetime.now():%Y-%m-%d-%H%M}"

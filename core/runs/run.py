@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from core.config import TrainConfig, read_config
 from core.errors import ConfigError, RunError
 from core.files import new_folder, read_json, write_json
-from core.runs.names import RUN_ID, check_run_id, new_run_id
+from core.runs.names import RUN_ID, check_new_run_id, check_run_id, new_run_id
 from core.runs.progress import WAITING, Progress
 
 STALLED_AFTER_SECONDS = 60.0
@@ -204,8 +204,7 @@ def create_run(runs_dir: Path, config: TrainConfig, environment: dict[str, Any],
         with new_folder(path) as folder:
             write_json(folder / "config.json", {"config": config.to_json(), "environment": environment})
     except OSError as error:
-        if (path / "config.json").exists():
-            raise RunError(f"Run {run_id!r} exists already: choose another name, or resume it.") from None
+        check_new_run_id(runs_dir, run_id)
         raise RunError(f"Run {run_id!r} can't be written in {runs_dir}: {error.strerror}.") from error
     return Run(path)
 

@@ -7,6 +7,7 @@ from core.runs.run import Run, list_runs
 from dashboard import links, state
 from dashboard.components.live_run import live_run
 from dashboard.components.new_run import new_run
+from dashboard.components.queue import queue
 from dashboard.components.run_picker import preferred
 from dashboard.components.run_table import run_table
 from dashboard.markdown import plain
@@ -44,6 +45,7 @@ if form.open:
 if run is not None:
     now = run.state
     st.fragment(live_run, run_every=_TICK_SECONDS if now.is_active else None)(run, now)
+    queue()
     if len(runs) > 1 or not is_first_visit:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.markdown("#### Runs", width="content")

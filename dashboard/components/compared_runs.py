@@ -14,7 +14,7 @@ from core.runs.run import Run, list_runs
 from dashboard import cache, links, state
 from dashboard.charts import X_TITLES
 from dashboard.comparison_charts import COLORS, Curves, overlaid_panels
-from dashboard.components.curve_picker import pick_curves
+from dashboard.components.curve_picker import pick_look
 from dashboard.components.live_chart import live_charts
 from dashboard.components.status import error_box
 
@@ -58,11 +58,10 @@ def compared_runs(runs: list[Run], live: bool) -> None:
 
 def _curves(runs: list[Run]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        x_axis, smoothing = pick_curves()
+        look = pick_look()
     st.caption("Thin: training. Thick, with a mark at each epoch: validation.")
-    panels = overlaid_panels([_logged(run) for run in runs], x_axis, smoothing)
-    revision = " ".join([x_axis, *(run.id for run in runs)])
-    live_charts(panels, x_title=X_TITLES[x_axis], key="overlaid", revision=revision)
+    panels = overlaid_panels([_logged(run) for run in runs], look)
+    live_charts(panels, x_title=X_TITLES[look.x_axis], key="overlaid", revision=" ".join(run.id for run in runs))
 
 
 def _logged(run: Run) -> Curves:

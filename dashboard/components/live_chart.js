@@ -49,19 +49,22 @@ function layoutOf(panel, data, theme, width, empty) {
   const axis = { gridcolor: theme.line, zeroline: false, automargin: true, visible: !empty, separatethousands: true }
   // All panels span the same x, whatever room their markers would ask for.
   const [clipmin, clipmax] = data.xSpan
+  // What a user has hidden stays hidden while this is the same, what he has zoomed into while its axis is.
+  const own = `${data.revision} ${panel.title}`
   return {
     width,
     height: panel.height,
-    uirevision: data.revision,
+    uirevision: own,
     xaxis: {
       ...axis,
+      uirevision: `${own} ${data.xTitle}`,
       title: { text: data.xTitle },
       hoverformat: ",.2~f",
       showline: true,
       linecolor: theme.border,
       autorangeoptions: { clipmin, clipmax, include: [clipmin, clipmax] },
     },
-    yaxis: { ...axis, ticksuffix: " ", ...panel.yaxis },
+    yaxis: { ...axis, uirevision: `${own} ${panel.yaxis.type}`, ticksuffix: " ", ...panel.yaxis },
     font: { family: theme.font, size: 12, color: theme.text },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -107,7 +110,8 @@ function layOut(state) {
       figure.className = "lc-panel"
       figure.append(document.createElement("figcaption"), document.createElement("div"))
     }
-    figure.firstChild.textContent = panel.title
+    const note = Object.assign(document.createElement("span"), { textContent: panel.note })
+    figure.firstChild.replaceChildren(panel.title, note)
     figure.lastChild.style.height = `${panel.height}px`
     return figure.lastChild
   })

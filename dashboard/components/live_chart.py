@@ -31,9 +31,9 @@ _COMPONENT = st.components.v2.component(
 def live_charts(panels: Sequence[Panel], *, x_title: str, key: str, revision: str) -> None:
     """Draw all panels in one responsive grid: two columns from 780 px of width, else one.
 
-    Typically called in a fragment with `run_every`; `key` tells the grids of a page apart. Zoom, legend choices and the
-    drag mode are kept as long as `revision` stays the same; give a new one for another run or
-    another x axis. `x_title` names the shared x axis with its unit.
+    Typically called in a fragment with `run_every`; `key` tells the grids of a page apart. Legend choices and the drag
+    mode are kept as long as `revision` and a panel's title stay the same, zoom as long as its axis does besides; give
+    a new revision for another run. `x_title` names the shared x axis with its unit.
 
     Raises ValueError for a series whose x and y differ in shape, and OSError when plotly.js
     cannot be copied into the static folder.

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from core.diagnosis.record import loss_window
 from core.diagnosis.rules import diagnose
 from core.errors import CoreError
 from core.paths import data_dir
@@ -15,7 +16,7 @@ from core.runs.run import Run, RunState
 from core.training import jobs
 from core.wording import before_packing, stopped_early
 from dashboard import cache, charts, state
-from dashboard.components.curve_picker import pick_curves
+from dashboard.components.curve_picker import pick_look
 from dashboard.components.delete_control import delete_control
 from dashboard.components.live_chart import live_charts
 from dashboard.components.packed_run import packed_run
@@ -23,8 +24,6 @@ from dashboard.components.rate_control import rate_control
 from dashboard.components.status import error_box, progress_line, status_line
 from dashboard.html_charts import confusion_html
 from dashboard.markdown import plain
-
-_RECENT_STEPS = 20
 
 
 def live_run(run: Run, drawn_as: RunState) -> None:
@@ -50,10 +49,17 @@ def _draw(run: Run, drawn_as: RunState) -> None:
     _say(run, now, reader)
     if now.is_active:
         st.progress(progress.fraction, progress_line(progress))
+    elif not _has_begun(run, reader):
+        return
     _figures(run, progress, reader, now)
     _diagnosis(run, reader)
     _curves(run, progress, reader)
     _classes(run, reader)
+
+
+def _has_begun(run: Run, reader: MetricsReader) -> bool:
+    """Whether there is anything of it to be seen."""
+    return bool(available(run)) or len(reader.recent("step", 1)) > 0
 
 
 def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
@@ -61,10 +67,11 @@ def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
         rates = reader.recent("learning_rate", 1)
         rate_control(run, rates[0] if len(rates) else None)
     if now.is_active:
+        verb, after = ("Cancel", "It") if now is RunState.WAITING else ("Stop", "Saves the weights first; the run")
         stopping = run.stop_requested
         st.button(
-            "Stopping" if stopping else "Stop", icon=":material/stop:", on_click=_stop, args=(run,),
-            disabled=stopping, key="stop", help="Saves the weights first; the run can be resumed.",
+            "Stopping" if stopping else verb, icon=":material/stop:", on_click=_stop, args=(run,),
+            disabled=stopping, key="stop", help=f"{after} can be resumed.",
         )  # fmt: skip
     elif now.can_resume:
         other = jobs.active()
@@ -101,6 +108,8 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
         st.caption(f":material/info: {early}")
     if now is RunState.FAILED:
         st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
+    if now is RunState.STOPPED and not _has_begun(run, reader):
+        st.info(f"{plain((run.end or {}).get('reason', ''))} Resume begins it.")
     if now is RunState.INTERRUPTED and available(run):
         st.warning("The process that trained this run ended without a word. Resume goes on from its last checkpoint.")
     elif now is RunState.INTERRUPTED:
@@ -118,12 +127,13 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
 def _figures(run: Run, progress: Progress, reader: MetricsReader, now: RunState) -> None:
     """Four numbers that say how it goes."""
     card = partial(st.metric, border=True, height="stretch")
-    losses = reader.recent("loss", _RECENT_STEPS)
+    window = loss_window(run.config)
+    losses = reader.recent("loss", window)
     epochs = reader.epochs()
     tests = [event for event in reader.events() if event.get("event") == "test"]
     accuracies = [record["val_accuracy"] for record in epochs]
     with st.grid(4, min_column_width=150):
-        loss_help = f"Mean of the last {_RECENT_STEPS} steps."
+        loss_help = f"Mean of the last {window} steps."
         card("Training loss", f"{losses.mean():.3f}" if len(losses) else "–", help=loss_help)
         card("Validation accuracy", f"{accuracies[-1]:.1%}" if epochs else "–", delta=_change(accuracies))
         if tests:
@@ -160,22 +170,20 @@ def _diagnosis(run: Run, reader: MetricsReader) -> None:
 
 def _curves(run: Run, progress: Progress, reader: MetricsReader) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        x_axis, smoothing = pick_curves()
-        log_loss = st.toggle("Loss on a log scale", key=state.LOG_LOSS, persist_state="session")
+        look = pick_look()
     panels = charts.training_panels(
-        reader.steps(), reader.epochs(), steps_per_epoch=progress.steps_per_epoch, x_axis=x_axis, smoothing=smoothing,
-        log_loss=log_loss, clip_norm=run.config.clip_norm,
-    )  # fmt: skip
-    live_charts(panels, x_title=charts.X_TITLES[x_axis], key="curves", revision=f"{run.id} {x_axis} {log_loss}")
+        reader.steps(), reader.epochs(), run.config, steps_per_epoch=progress.steps_per_epoch, look=look
+    )
+    live_charts(panels, x_title=charts.X_TITLES[look.x_axis], key="curves", revision=run.id)
 
 
 def _classes(run: Run, reader: MetricsReader) -> None:
-    """The classes after the latest epoch."""
+    """How the validation images of each class fared after the latest epoch."""
     epochs = reader.epochs()
     names = run.data.get("class_names")
     if not epochs or not names:
         return
-    st.markdown(f"#### Classes after epoch {epochs[-1]['epoch']}")
+    st.markdown(f"#### Validation images by class, after epoch {epochs[-1]['epoch']}")
     left, right = st.columns(2)
     left.plotly_chart(
         charts.class_accuracies(epochs[-1]["val_per_class_accuracy"], names), key="classes",

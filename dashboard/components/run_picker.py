@@ -83,11 +83,12 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
 
 
 def preferred(runs: Sequence[Run]) -> Run:
-    """Of at least one run the chosen one, else one that trains, else the first."""
+    """Of at least one run the chosen one, else one that trains, else the first that isn't one that never began."""
     chosen = state.selected_run()
     found = next((run for run in runs if run.id == chosen), None)
     training = (run for run in runs if run.state in (RunState.RUNNING, RunState.STALLED))
-    return found or next(training, runs[0])
+    begun = (run for run in runs if run.state not in (RunState.STOPPED, RunState.INTERRUPTED) or available(run))
+    return found or next(training, None) or next(begun, runs[0])
 
 
 def about(checkpoint: Checkpoint) -> str:

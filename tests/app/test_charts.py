@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from core.config import make_config
 from core.history import History
 from core.outcomes import Outcomes
 from core.prediction import Prediction
@@ -71,19 +72,46 @@ def test_the_shares_of_a_single_epoch_are_seen_too():
     assert (one.layout.xaxis.dtick, two.layout.xaxis.dtick) == (1, 1), "no epoch one and a half"
 
 
-def titles_and_lines(norms, clip_norm):
-    steps = {name: np.arange(1.0, 4) for name in STEP_COLUMNS} | {"gradient_norm": np.array(norms)}
-    panels = charts.training_panels(
-        steps, [], steps_per_epoch=3, x_axis="step", smoothing=0, log_loss=False, clip_norm=clip_norm
-    )
-    return {panel.title: [line.y.tolist() for line in panel.series] for panel in panels}
+def logged(norms):
+    return {name: np.arange(1.0, 1 + len(norms)) for name in STEP_COLUMNS} | {"gradient_norm": np.array(norms)}
 
 
-def test_the_gradient_is_shown_with_what_it_was_clipped_to():
-    assert titles_and_lines([5.0, 0.5, 2.0], 1.0)["Gradient"] == [[5.0, 0.5, 2.0], [1.0, 1.0]]
-    assert titles_and_lines([5.0, 0.5, 2.0], 0.0)["Gradient"] == [[5.0, 0.5, 2.0]]
-    assert "Gradient" in titles_and_lines([np.nan, 0.5, 2.0], 1.0), "one step's overflow hides no other"
+def panels_by_title(norms, **settings):
+    panels = charts.training_panels(logged(norms), [], make_config(**settings), steps_per_epoch=3, look=charts.Look())
+    return {panel.title: panel for panel in panels}
+
+
+def lines(panel):
+    return [line.y.tolist() for line in panel.series]
+
+
+def test_the_gradient_is_shown_with_what_it_was_clipped_to_and_how_often():
+    clipped = panels_by_title([5.0, 0.5, 2.0, 0.1], clip_norm=1)["Gradient"]
+    assert lines(clipped) == [[5.0, 0.5, 2.0, 0.1], [1.0, 1.0]]
+    assert clipped.note == "before clipping; 50% of the steps were clipped"
+    plain = panels_by_title([5.0, 0.5, 2.0, 0.1], clip_norm=0)["Gradient"]
+    assert (lines(plain), plain.note) == ([[5.0, 0.5, 2.0, 0.1]], "")
+    one_known = panels_by_title([np.nan, 0.5, 2.0], clip_norm=1)["Gradient"]
+    assert one_known.note == "before clipping; 50% of the steps were clipped", "one step's overflow hides no other"
+    assert lines(panels_by_title([], clip_norm=1)["Gradient"]) == [[], []]
 
 
 def test_a_run_from_before_gradients_were_recorded_has_no_empty_chart_of_them():
-    assert list(titles_and_lines([np.nan] * 3, 1.0)) == ["Loss", "Accuracy", "Learning rate", "Speed"]
+    assert list(panels_by_title([np.nan] * 3)) == ["Loss", "Accuracy", "Learning rate", "Speed"]
+
+
+def test_the_pace_says_that_smaller_inputs_come_first():
+    assert [bool(panels_by_title([1.0], progressive=is_on)["Speed"].note) for is_on in (True, False)] == [True, False]
+
+
+def test_several_runs_are_laid_over_each_other_with_what_any_of_them_recorded():
+    old, new = (comparison_charts.Curves(name, logged(norms), [], 3) for name, norms in (
+        ("old", [np.nan, np.nan]), ("new", [2.0, 3.0])))  # fmt: skip
+    panels = comparison_charts.overlaid_panels([old, new], charts.Look(log_loss=True))
+    assert [(panel.title, panel.y_log, len(panel.series)) for panel in panels] == [
+        ("Loss", True, 4), ("Accuracy", False, 4), ("Learning rate", False, 2), ("Gradient", True, 2)
+    ]  # fmt: skip
+    names = {line.name for line in panels[3].series}
+    assert names == {"old", "new"}
+    titles = [panel.title for panel in comparison_charts.overlaid_panels([old], charts.Look())]
+    assert titles == ["Loss", "Accuracy", "Learning rate"]

@@ -120,7 +120,9 @@ def test_panel_describes_axes_and_traces() -> None:
 def test_a_log_axis_has_labels_but_not_too_many(values: list[float], dtick: int | str | None) -> None:
     y = np.array(values, dtype=float)
     series = Series("norm", np.arange(float(len(y))), y, "accent")
-    assert panel_spec(Panel("Gradient", "Norm", (series,), y_log=True))["yaxis"].get("dtick") == dtick
+    axis = panel_spec(Panel("Gradient", "Norm", (series,), y_log=True))["yaxis"]
+    assert axis["dtick"] == dtick
+    assert axis.get("tickformat") == (None if dtick == 1 else "~g"), "a 5 as large as a 10"
 
 
 def test_percent_axis_and_the_first_point_is_marked() -> None:

@@ -107,17 +107,25 @@ def test_several_values_become_runs_that_train_one_after_the_other(
     at.run()
     assert at.button(key="start").label == "Add to the queue"
     at.text_input(key="name").set_value("last").run()
-    assert f"is training. Then {plain('mine-')}" in said(at)
+    assert f"1. **{plain('mine-dropout-0.0_seed-8')}**" in said(at)
     at.button(key="start").click().run()
     assert not at.exception
     assert jobs.waiting()[-1].id == "last"
     assert at.session_state["run"] == "mine-dropout-0.0_seed-7"
 
+    at.button(key="cancel_mine-dropout-0.5_seed-8").click().run()
+    assert not at.exception
+    assert [run.id for run in jobs.waiting()] == ["mine-dropout-0.0_seed-8", "mine-dropout-0.5_seed-7", "last"]
+    assert at.session_state["run"] == "mine-dropout-0.0_seed-7", "the one that trains is still shown"
+
     at.query_params["run"] = "last"
     at.run()
     assert " Waiting]" in said(at)
+    assert at.button(key="stop").label == "Cancel"
     at.button(key="stop").click().run()
     assert not at.exception
+    assert f"{plain('Stopped before it began.')} Resume begins it." in said(at)
+    assert not at.metric, "there is nothing to count"
     assert "last" not in [run.id for run in jobs.waiting()]
     resumed = write_run("resumed", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
     at.query_params["run"] = "resumed"
@@ -129,7 +137,7 @@ def test_several_values_become_runs_that_train_one_after_the_other(
     assert resumed.state is RunState.WAITING
     until_released.set()
     assert jobs.wait(10)
-    assert {run.state for run in runs} == {RunState.FINISHED}
+    assert [run.state for run in runs if run.state is not RunState.FINISHED] == [RunState.STOPPED]
     at.switch_page("app_pages/compare.py").run()
     assert not at.exception
     assert sorted(at.multiselect(key="runs").value) == sorted(run.id for run in runs)
@@ -147,11 +155,32 @@ def test_a_value_that_cannot_be_tried_is_said_and_nothing_starts(open_page, runs
 def test_a_name_that_cannot_be_one_is_said_and_starts_nothing(open_page, runs_dir):
     at = open_form(open_page, runs_dir)
     at.text_input(key="name").set_value("My Run").run()
+    assert [plain("'My Run' can't name a run") in error.value for error in at.error] == [True], "before it is to start"
     at.button(key="start").click().run()
     assert not at.exception
     assert [plain("'My Run' can't name a run") in warning.value for warning in at.warning] == [True]
     assert list_runs(runs_dir) == []
     assert at.text_input(key="name").value == "My Run"
+
+
+def test_a_name_that_another_run_has_is_said_at_once(open_page, write_run, runs_dir):
+    write_run("taken", end={"state": "finished", "reason": ""})
+    at = open_form(open_page, runs_dir)
+    at.text_input(key="name").set_value("taken").run()
+    assert [error.value for error in at.error] == [
+        plain("Run 'taken' exists already: choose another name, or resume it.")
+    ]
+    at.text_input(key="name").set_value("free").run()
+    assert not at.error
+
+
+def test_a_run_that_never_began_is_not_what_the_site_opens_with(open_page, write_run, runs_dir, trained_run):
+    write_run("trained", end={"state": "finished", "reason": ""}, weights_of=trained_run)
+    never = write_run("never", end={"state": "stopped", "reason": "Stopped before it began."})
+    (never.path / "metrics-0001.jsonl").unlink()
+    at = open_page(runs_dir)
+    assert not at.exception
+    assert "**trained**" in [element.value for element in at.markdown]
 
 
 def test_a_run_says_with_whose_weights_it_began(open_page, write_run, runs_dir, said):

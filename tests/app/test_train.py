@@ -167,7 +167,7 @@ def test_a_finished_run_shows_its_curves_its_classes_and_its_test_accuracy(open_
     assert "Finished" in said(at)
     assert f"**{trained_run.id}**" in said(at)
     assert {"Training loss", "Validation accuracy", "Test accuracy", "Training time"} == set(names(at.metric))
-    assert "Classes after epoch 2" in said(at)
+    assert "Validation images by class, after epoch 2" in said(at)
     assert [chart.proto.component_name for chart in at.get("bidi_component")] == ["alexnet_live_chart"]
     assert (len(at.get("plotly_chart")), len(at.get("html"))) == (1, 1)
     table = at.dataframe[0].value
