@@ -1,13 +1,11 @@
 """Several runs: their curves in one chart, their results, the settings in which they differ."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.errors import CoreError
-from core.follow import summary
 from core.paths import runs_dir
 from core.runs.differences import differing_settings, settings_of
 from core.runs.run import Run, list_runs
@@ -16,16 +14,10 @@ from dashboard.charts import X_TITLES
 from dashboard.comparison_charts import COLORS, Curves, overlaid_panels
 from dashboard.components.curve_picker import pick_look
 from dashboard.components.live_chart import live_charts
+from dashboard.components.results import COLUMNS, result
 from dashboard.components.status import error_box
 
-_COLUMNS: dict[str, Any] = {
-    "run_id": "Run",
-    "state": "State",
-    "val_accuracy": st.column_config.NumberColumn("Best validation", format="percent"),
-    "test_accuracy": st.column_config.NumberColumn("Test", format="percent"),
-    "step": st.column_config.NumberColumn("Steps", format="localized"),
-    "minutes": st.column_config.NumberColumn("Minutes", format="%.1f"),
-}
+_COLUMNS = COLUMNS | {"step": st.column_config.NumberColumn("Steps", format="localized")}
 
 
 def pick_runs(default: Sequence[str]) -> list[Run]:
@@ -71,8 +63,8 @@ def _logged(run: Run) -> Curves:
 
 
 def _results(runs: list[Run]) -> None:
-    rows = [summary(run) for run in runs]
-    table = pd.DataFrame([row | {"minutes": row["seconds"] / 60} for row in rows], columns=list(_COLUMNS))
+    rows = [result(run) for run in runs]
+    table = pd.DataFrame(rows, columns=list(_COLUMNS))
     st.dataframe(
         table, column_config=_COLUMNS, hide_index=True, placeholder="–", alt=f"The results of {len(rows)} runs"
     )
@@ -90,4 +82,5 @@ def _settings(runs: list[Run]) -> None:
         st.markdown("All settings are equal.")
     else:
         st.markdown("##### Settings that differ")
+        differing.index = differing.index.str.replace("_", " ")
         st.dataframe(differing, alt=f"{len(differing)} settings that differ: {', '.join(differing.index)}")

@@ -227,23 +227,24 @@ def link(source, target):
 def test_the_curves_of_the_chosen_runs_lie_over_each_other(open_compare, write_run, two_runs, said):
     write_run("third", end=END, data=SAME_DATA, settings={"learning_rate": 0.01, "flip": False})
     at = open_compare(two_runs)
-    both = ["mine, training", "shipped"]  # the first has not ended an epoch
-    assert curves(at) == {"Loss": both, "Accuracy": both}
+    both, of_steps = ["mine, training", "shipped"], ["mine", "shipped"]  # the first has not ended an epoch
+    expected = {"Loss": both, "Accuracy": both, "Learning rate": of_steps, "Gradient": of_steps}
+    assert curves(at) == expected
     at.multiselect(key="runs").set_value(["mine", "third"]).run()
     for axis in ("Epoch", "Time", "Step"):
         at.segmented_control(key="x").set_value(axis).run()
         assert not at.exception
-        names = ["mine, training", "third, training"]
-        assert curves(at) == {"Loss": names, "Accuracy": names}
+        names, of_steps = ["mine, training", "third, training"], ["mine", "third"]
+        assert curves(at) == {"Loss": names, "Accuracy": names, "Learning rate": of_steps, "Gradient": of_steps}
     results, settings = at.dataframe[1].value, at.dataframe[2].value
     assert results["run_id"].tolist() == ["mine", "third"]
-    assert results["test_accuracy"].tolist() == [0.5, 0.5]
+    assert results["test_accuracy"].tolist() == [50, 50]
     assert results["val_accuracy"].isna().tolist() == [False, True], "the third has no checkpoint"
-    assert settings.index.tolist() == ["learning_rate", "flip"]
+    assert settings.index.tolist() == ["learning rate", "flip"]
     assert settings.loc["flip"].tolist() == ["yes", "no"]
     at.multiselect(key="runs").set_value([]).run()
     assert not at.exception
-    assert curves(at) == {"Loss": both, "Accuracy": both}, "none chosen: A and B"
+    assert curves(at) == expected, "none chosen: A and B"
 
 
 def test_equal_settings_are_said_in_words(open_compare, write_run, runs_dir, trained_run, said):
