@@ -13,16 +13,22 @@ from core.inspection.mosaic import colormap
 
 MAX_POINTS = 1500  # of a curve: more than a screen has pixels, and the file stays small
 _TRAIN, _VAL, _ACCENT = "#2b8cc4", "#e07b39", "#0f9b9b"  # told apart by most, on white and on black
+_OF_STEPS: dict[str, tuple[str, dict[str, Any]]] = {  # what no epoch sums up
+    "learning_rate": ("Learning rate", {"exponentformat": "power"}),
+    "gradient_norm": ("Norm of the gradient, before clipping", {"type": "log", "tickformat": "~g"}),
+    "images_per_second": ("Images per second", {"rangemode": "tozero"}),
+}
 _LONGEST = 28  # letters of a class name on an axis
 _MOST_CLASSES = 100  # that a confusion matrix is drawn for
 MOST_NUMBERS = 20  # classes: the numbers of more take a megabyte each time, and nobody can read them
 
 
 def learning_charts(steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any]]) -> str:
-    """Loss, accuracy and learning rate over the training step."""
+    """Loss, accuracy, and what else was recorded of each step, over the training step."""
     axis = {"title": {"text": "Step"}}
     parts = []
-    for name, title, form in (("loss", "Cross-entropy", ""), ("accuracy", "Accuracy", ".0%")):
+    looks = {"loss": ("Cross-entropy", {}), "accuracy": ("Accuracy", {"tickformat": ".0%", "range": [0, 1]})}
+    for name, (title, look) in looks.items():
         x, y = thinned(steps["step"], steps[name])
         data = [_line("training", x, y, _TRAIN, width=1.2)]
         if epochs:
@@ -31,13 +37,15 @@ def learning_charts(steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any
                 _line("validation", [record["step"] for record in epochs], values, _VAL, dash="dash", marked=True)
             )
         last = f"; validation ends at {epochs[-1][f'val_{name}']:.3f}" if epochs else ""
-        layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": {"tickformat": form}}
+        layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": look}
         parts.append(chart(name, f"{title} over {len(steps['step']):,} training steps{last}.", data, layout))
-    x, y = thinned(steps["step"], steps["learning_rate"])
-    layout = {"title": {"text": "Learning rate", "x": 0}, "xaxis": axis, "yaxis": {"exponentformat": "power"}}
-    greatest = f"Learning rate over the steps; at most {np.nanmax(steps['learning_rate']):.2g}."
-    rate = chart("rate", greatest, [_line("learning rate", x, y, _ACCENT)], layout, height=220)
-    return f'<div class="pair">{"".join(parts)}</div>{rate}'
+    for name, (title, look) in _OF_STEPS.items():
+        if np.isfinite(steps[name]).any():  # older runs know no gradient
+            x, y = thinned(steps["step"], steps[name])
+            layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": look}
+            greatest = f"{title} over the steps; at most {np.nanmax(steps[name]):.3g}."
+            parts.append(chart(name, greatest, [_line(title, x, y, _ACCENT)], layout, height=220))
+    return f'<div class="pair">{"".join(parts)}</div>'
 
 
 def class_charts(counts: np.ndarray, names: Sequence[str]) -> str:
@@ -91,7 +99,7 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = MAX_POINTS) -> tuple[list[
                 for find in (np.argmin, np.argmax)}  # fmt: skip
         index = np.array(sorted(kept))
         x, y = x[index], y[index]
-    return x.tolist(), [round(float(value), 6) if np.isfinite(value) else None for value in y]
+    return x.tolist(), [float(f"{value:.6g}") if np.isfinite(value) else None for value in y]
 
 
 def _line(name: str, x: list[float], y: Any, color: str, *, width: float = 2, dash: str = "solid",

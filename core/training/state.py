@@ -198,7 +198,7 @@ def save(
     """
     require_finite(state)
     if state.peers.is_first:
-        writer.report(phase="saving", message="", force=True)
+        writer.report(phase="saving", message="" if state.step else "Saving the untrained network", force=True)
         save_checkpoint(
             writer,
             state.judged,

@@ -18,7 +18,7 @@ def queue() -> None:
     st.markdown("#### Queue")
     for number, run in enumerate(waiting, start=1):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{number}. **{plain(run.id)}**", width="content")
+            st.markdown(f"{number}\\. **{plain(run.id)}**", width="content")
             st.caption(f"{run.config.preset} · {source_name(run)}", width="content")
             st.button(
                 "Cancel", icon=":material/close:", key=f"cancel_{run.id}", type="tertiary", on_click=_cancel,

@@ -107,7 +107,7 @@ def test_several_values_become_runs_that_train_one_after_the_other(
     at.run()
     assert at.button(key="start").label == "Add to the queue"
     at.text_input(key="name").set_value("last").run()
-    assert f"1. **{plain('mine-dropout-0.0_seed-8')}**" in said(at)
+    assert f"1\\. **{plain('mine-dropout-0.0_seed-8')}**" in said(at)
     at.button(key="start").click().run()
     assert not at.exception
     assert jobs.waiting()[-1].id == "last"

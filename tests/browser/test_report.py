@@ -48,7 +48,7 @@ def report(trained_run, data_dir, tmp_path: Path) -> Path:
 def test_it_opens_from_a_disk_without_a_network(chromium: Browser, report: Path, theme, width):
     context = chromium.new_context(color_scheme=theme, viewport={"width": width, "height": 900})
     page, problems = opened(context, report)
-    for name in ("loss", "accuracy", "rate", "confusion", "classes"):
+    for name in ("loss", "accuracy", "learning_rate", "gradient_norm", "images_per_second", "confusion", "classes"):
         expect(page.locator(f"#{name} .main-svg").first).to_be_visible()
     assert page.locator("img").evaluate_all("all => all.filter(e => !e.complete || !e.naturalWidth).length") == 0
     expect(page.locator("#classes").get_by_text(HOSTILE[0]).first).to_be_attached()

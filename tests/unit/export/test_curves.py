@@ -8,6 +8,7 @@ import re
 import numpy as np
 
 from core.export.curves import class_charts, learning_charts, thinned
+from core.runs.metrics import STEP_COLUMNS
 
 
 def test_thinning_keeps_every_extreme_and_the_order() -> None:
@@ -19,7 +20,8 @@ def test_thinning_keeps_every_extreme_and_the_order() -> None:
     assert 1000 < len(kept_x) <= 1500
     assert kept_x == sorted(set(kept_x))
     assert {50, -50} <= set(kept_y)
-    assert all(value is None or value == round(float(y[int(at)]), 6) for at, value in zip(kept_x, kept_y, strict=True))
+    expected = np.nan_to_num(y[np.array(kept_x, dtype=int)])
+    np.testing.assert_allclose([value or 0.0 for value in kept_y], expected, rtol=1e-5)
 
 
 def test_a_short_curve_stays_whole_and_a_gap_a_gap() -> None:
@@ -53,6 +55,15 @@ def test_many_classes_are_left_to_the_bars() -> None:
 
 
 def test_curves_before_the_first_validation() -> None:
-    steps = {name: np.array([1.0, 2.0]) for name in ("step", "loss", "accuracy", "learning_rate")}
+    steps = {name: np.array([1.0, 2.0]) for name in STEP_COLUMNS}
     found = charts(learning_charts(steps, []))
     assert [line["name"] for line in found["loss"]["data"]] == ["training"]
+
+
+def test_what_was_recorded_of_each_step_is_drawn_and_nothing_else() -> None:
+    steps = {name: np.array([1.0, 2.0]) for name in STEP_COLUMNS} | {"learning_rate": np.array([3e-8, 1.23456e-4])}
+    found = charts(learning_charts(steps, []))
+    assert list(found) == ["loss", "accuracy", "learning_rate", "gradient_norm", "images_per_second"]
+    assert found["learning_rate"]["data"][0]["y"] == [3e-8, 1.23456e-4], "the smallest is not 0"
+    older = charts(learning_charts(steps | {"gradient_norm": np.full(2, np.nan)}, []))
+    assert list(older) == ["loss", "accuracy", "learning_rate", "images_per_second"]

@@ -76,7 +76,9 @@ def test_every_section_is_there_and_every_picture_described(
     assert len(pictures) == 7 + wrong
     assert all(attributes["alt"] for attributes in pictures)
     charts = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
-    assert [attributes["id"] for attributes in charts] == ["loss", "accuracy", "rate", "confusion", "classes"]
+    assert [attributes["id"] for attributes in charts] == [
+        "loss", "accuracy", "learning_rate", "gradient_norm", "images_per_second", "confusion", "classes"
+    ]  # fmt: skip
     assert all(attributes["aria-label"] for attributes in charts)
 
 
@@ -109,7 +111,7 @@ def test_no_text_becomes_a_tag(hostile: Subject, tmp_path: Path) -> None:
     assert "<script>alert(1)</script>" in page.text, "shown as it is written"
     assert "<script>alert(1)" not in html
     assert "onerror='alert(2)'" not in html
-    assert len(re.findall(r"<script", html)) == 7 + html.count('"<script"'), "five charts, plotly and its drawing"
+    assert len(re.findall(r"<script", html)) == 9 + html.count('"<script"'), "seven charts, plotly and its drawing"
     assert not [tag for tag, _ in page.tags if tag == "b"]
 
 
