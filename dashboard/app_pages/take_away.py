@@ -27,8 +27,8 @@ _CARDS: dict[Kind, tuple[str, str]] = {
     "npz": ("Raw activations", "The numbers behind the mosaic, float32, for NumPy; to the bit what the pages show."),
     "csv": (
         "Metrics",
-        "A CSV table for a spreadsheet or pandas: of each epoch losses and accuracies, also of each class; of each step "
-        "loss, accuracy, learning rate, the gradient's norm and the pace.",
+        "A CSV table for a spreadsheet or pandas: of each epoch loss and accuracy, and that of each class; of each "
+        "step loss, accuracy, learning rate, the gradient's norm and the pace.",
     ),
     "animation": ("Animation", "conv1's filters and a pinned image's feature maps over the epochs, as GIF."),
     "tensorboard": ("TensorBoard", "Event files: curves, confusion matrix and filters over the steps, as a zip."),
