@@ -27,7 +27,7 @@ def checkpoint_picker(*, can_follow: bool = False) -> Checkpoint | None:
             return None
         choices = available(run)
         links.check_link(state.CHECKPOINT, choices, "checkpoint")
-        links.keep_first(state.CHECKPOINT, choices)
+        links.keep_first(state.CHECKPOINT, choices[::-1] if run.state.is_active else choices)
         which = st.segmented_control(
             "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", required=True,
             help="best: of the saved epochs, that of the highest validation accuracy; last: the latest saved weights.",
