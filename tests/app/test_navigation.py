@@ -116,6 +116,7 @@ def test_a_page_follows_the_checkpoints_of_a_run_that_trains(open_page, write_ru
         with run.lock():
             at = open_page(runs_dir, page)
             assert at.toggle(key="follow_weights").value, page
+            assert at.segmented_control(key="checkpoint").value == "last", "the latest, while it trains"
             assert not at.exception
         at.run()
         assert "follow_weights" not in {toggle.key for toggle in at.toggle}, "it trains no more"
