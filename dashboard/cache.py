@@ -1,4 +1,4 @@
-"""What all viewers share: one network a checkpoint, one metrics reader a run, one copy of the images; all bounded."""
+"""What all viewers share of networks and metrics: one network a checkpoint, one metrics reader a run; all bounded."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,6 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.config import TrainConfig
-from core.data.batches import Batch, batch_at
-from core.data.images import ImageSet
-from core.data.sources import load_data, load_test_images
 from core.data.uploads import decode_picture
 from core.inspection.attribution import Attribution, Method, attribute
 from core.inspection.backprojection import Way, backproject
@@ -19,7 +15,6 @@ from core.inspection.mosaic import Levels, Mosaic, Scale, lay_out, to_levels
 from core.inspection.walkthrough import Activations, Walk, trace
 from core.inspection.walkthrough import walk as take_walk
 from core.model import AlexNet, LayerInfo, layer_table
-from core.paths import data_dir
 from core.prediction import Prediction, network_input, predict
 from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint, open_model
@@ -39,67 +34,6 @@ def metrics(run: Run) -> MetricsReader:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _metrics(run_path: Path, started: str) -> MetricsReader:  # noqa: ARG001 - another run may get a deleted one's name
     return MetricsReader(run_path)
-
-
-def test_images(run: Run) -> ImageSet:
-    """The test set of a run's data. Raises DataError where it is gone."""
-    return _test_set(run)[0]
-
-
-def test_fingerprint(run: Run) -> str:
-    """ImageSet.fingerprint() of the test set of a run's data. Raises DataError where it is gone."""
-    return _test_set(run)[1]
-
-
-def _test_set(run: Run) -> tuple[ImageSet, str]:
-    config = run.config
-    place = config.data_source, str(config.data_dir), config.seed
-    return _test_images(place, run.data.get("test_fingerprint", ""), config)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the test images")
-def _test_images(
-    place: tuple[str | int, ...],  # noqa: ARG001 - the cache's key, as is the next
-    tested_on: str,  # noqa: ARG001 - a folder may have changed since another run was there
-    _config: TrainConfig,
-) -> tuple[ImageSet, str]:
-    images = load_test_images(_config, data_dir=data_dir())
-    return images, images.fingerprint()
-
-
-def val_images(run: Run) -> ImageSet:
-    """The validation images of a run, in its order. Raises DataError where its data is gone or isn't here yet."""
-    return _val_set(run)[0]
-
-
-def val_fingerprint(run: Run) -> str:
-    """ImageSet.fingerprint() of the validation images of a run. Raises DataError as val_images does."""
-    return _val_set(run)[1]
-
-
-def _val_set(run: Run) -> tuple[ImageSet, str]:
-    return _val_images(run.config.model_dump_json(), run.data.get("fingerprint", ""), run.config)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Loading the validation images")
-def _val_images(settings: str, trained_on: str, _config: TrainConfig) -> tuple[ImageSet, str]:  # noqa: ARG001 - the key
-    images = load_data(_config, data_dir=data_dir(), download=False).val
-    return images, images.fingerprint()
-
-
-def training_batch(config: TrainConfig, step: int, most: int) -> Batch:
-    """The first images of the batch that `config` would train on after `step` steps.
-
-    Nothing is downloaded: raises DataMissingError, or DataError.
-    """
-    return _training_batch(config.model_dump_json(), step, most, config)
-
-
-@st.cache_resource(
-    max_entries=16, ttl=60, show_spinner="Loading the training images; a large folder takes minutes the first time"
-)
-def _training_batch(settings: str, step: int, most: int, _config: TrainConfig) -> Batch:  # noqa: ARG001 - the key
-    return batch_at(_config, load_data(_config, data_dir=data_dir(), download=False).train, step, most)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network")

@@ -20,7 +20,7 @@ from core.inspection.ablation import (
 from core.inspection.maximization import Goal, OnStep, maximize, response
 from core.prediction import Prediction
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache
+from dashboard import cache, image_sets
 from dashboard.images import Chosen
 from dashboard.slots import slot
 
@@ -47,7 +47,7 @@ def compute_effects(checkpoint: Checkpoint, image: Chosen, layer: str, on_batch:
 
 def sample_size(checkpoint: Checkpoint) -> int:
     """How many test images a sample has: fewer where there are no more. Raises DataError where they are gone."""
-    return min(SAMPLE, len(cache.test_images(checkpoint.run)))
+    return min(SAMPLE, len(image_sets.test_images(checkpoint.run)))
 
 
 def sample_accuracy(checkpoint: Checkpoint, layer: str, channels: tuple[int, ...]) -> Accuracy | None:
@@ -102,4 +102,4 @@ def _key(checkpoint: Checkpoint) -> tuple[str, Path]:
 
 
 def _sample(checkpoint: Checkpoint) -> ImageSet:
-    return balanced_limit(cache.test_images(checkpoint.run), SAMPLE, seed=0)
+    return balanced_limit(image_sets.test_images(checkpoint.run), SAMPLE, seed=0)

@@ -15,7 +15,7 @@ from core.export.request import OF_WEIGHTS, Request, fulfil
 from core.model import AlexNet
 from core.outcomes import OUTCOMES_FILE
 from core.progress import OnProgress
-from dashboard import cache
+from dashboard import cache, image_sets
 
 _KEPT = 8  # files; the largest take 233 MB each
 _SAFE_SECONDS = 600
@@ -52,7 +52,7 @@ def _judged(request: Request) -> tuple[object, ...]:
     """What a report's mistakes depend on besides the weights: the test images here, and the answers kept of them."""
     test = None
     with contextlib.suppress(CoreError):
-        test = cache.test_fingerprint(request.run)
+        test = image_sets.test_fingerprint(request.run)
     outcomes = request.checkpoint and request.checkpoint.derived(OUTCOMES_FILE)
     return test, outcomes and outcomes.is_file() and outcomes.stat().st_mtime_ns
 
@@ -69,7 +69,7 @@ def prepare(request: Request, path: Path, progress: OnProgress) -> None:
         assert checkpoint is not None  # fulfil asks for it where there is one
         return cache.network(checkpoint)
 
-    fulfil(request, path, model=model, images=lambda: cache.test_images(request.run), progress=progress)
+    fulfil(request, path, model=model, images=lambda: image_sets.test_images(request.run), progress=progress)
     _forget_old_ones()
 
 

@@ -23,7 +23,8 @@ from core.outcomes import OUTCOMES_FILE, Outcomes, judge
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
 from dashboard import snapshots
-from dashboard.cache import network, test_fingerprint, test_images
+from dashboard.cache import network
+from dashboard.image_sets import test_fingerprint, test_images
 from dashboard.images import Chosen, jpeg
 from dashboard.slots import slot
 

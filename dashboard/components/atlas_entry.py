@@ -7,7 +7,7 @@ from core.errors import CoreError, DataMissingError
 from core.inspection.atlas import ATLAS_FILE, Atlas
 from core.runs.checkpoints import Checkpoint
 from core.wording import duration
-from dashboard import cache, state, surveys
+from dashboard import image_sets, state, surveys
 from dashboard.components.status import STAY_IN_FRAGMENT, error_box
 from dashboard.components.survey_pass import survey_pass
 from dashboard.drawing import bars_html, number_table
@@ -85,7 +85,7 @@ def _patches(checkpoint: Checkpoint, atlas: Atlas, layer: str, channel: int) -> 
 def offer_atlas(checkpoint: Checkpoint) -> None:
     """The button that computes the atlas, and what that costs."""
     try:
-        total = len(cache.test_images(checkpoint.run))
+        total = len(image_sets.test_images(checkpoint.run))
     except CoreError as error:
         st.caption(f"The channel atlas needs the test images. {plain(error)}")
         return

@@ -9,7 +9,7 @@ from core.data.example import EXAMPLE_LABEL, example_image
 from core.errors import CoreError, DataMissingError, ImageError
 from core.runs.run import Run
 from core.runs.snapshots import MAX_PINNED
-from dashboard import cache, links, pins, state
+from dashboard import cache, image_sets, links, pins, state
 from dashboard.cache import MAX_UPLOADS
 from dashboard.components.image_browser import image_browser
 from dashboard.components.missing_images import missing_images
@@ -93,7 +93,7 @@ def _forget(key: str) -> None:
 
 def _from_test_set(run: Run) -> list[Chosen]:
     """An image by its number, which is what a link carries; another, of a class or of any, by looks or at random."""
-    images = cache.test_images(run)
+    images = image_sets.test_images(run)
     last = len(images) - 1
     links.check_link(state.IMAGE_INDEX, range(last + 1), "test image")
     state.keep_below(state.IMAGE_INDEX, last + 1)

@@ -14,7 +14,7 @@ from core.outcomes import OUTCOMES_FILE, Outcomes
 from core.runs.checkpoints import Checkpoint
 from core.runs.run import Run
 from core.runs.snapshots import snapshot_epochs, validated_epochs
-from dashboard import cache, links, state, surveys
+from dashboard import image_sets, links, state, surveys
 from dashboard.components.missing_images import missing_images
 from dashboard.components.status import STAY
 
@@ -51,7 +51,7 @@ def judged_images(checkpoint: Checkpoint, name: str, *, at_end: bool) -> Judged 
 
 
 def _test(checkpoint: Checkpoint) -> Judged | None:
-    images, problem = _load(partial(cache.test_images, checkpoint.run))
+    images, problem = _load(partial(image_sets.test_images, checkpoint.run))
     found = surveys.outcomes(checkpoint)
     if found is None and problem is not None:
         missing_images(checkpoint.run.config, problem)
@@ -62,7 +62,7 @@ def _test(checkpoint: Checkpoint) -> Judged | None:
     if found is None:
         return None
     about = f"The weights after step {checkpoint.step:,} judged {len(found):,} test images"
-    doubt = doubt_about(cache.test_fingerprint(checkpoint.run), checkpoint.run.data) if images else ""
+    doubt = doubt_about(image_sets.test_fingerprint(checkpoint.run), checkpoint.run.data) if images else ""
     if doubt:
         st.warning(doubt, icon=":material/rule:")
     else:
@@ -127,7 +127,7 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
         return None
     epoch = history.epochs[-1] if at_end else history.nearest(checkpoint.epoch)
     outcomes = history.after(epoch)
-    images, problem = _load(partial(cache.val_images, checkpoint.run))
+    images, problem = _load(partial(image_sets.val_images, checkpoint.run))
     if images is not None and not _are_those_judged(checkpoint.run, images, outcomes):
         images = None
         st.info(
@@ -135,7 +135,7 @@ def _validation(checkpoint: Checkpoint, at_end: bool) -> Judged | None:
             "said of them is shown without pictures.", icon=":material/photo_library:",
         )  # fmt: skip
     about = f"After epoch {epoch} the network judged {len(outcomes):,} validation images"
-    fingerprint = cache.val_fingerprint(checkpoint.run) if images else ""
+    fingerprint = image_sets.val_fingerprint(checkpoint.run) if images else ""
     return Judged(VALIDATION, state.VAL_IMAGE, images, fingerprint, problem, outcomes, about, history)
 
 
@@ -153,7 +153,7 @@ def _why_unknown(run: Run) -> str:
 
 def _are_those_judged(run: Run, images: ImageSet, outcomes: Outcomes) -> bool:
     """Whether the validation images are those that `run` had; their labels alone are the same for many others."""
-    found, recorded = cache.val_fingerprint(run), run.data.get("val_fingerprint")
+    found, recorded = image_sets.val_fingerprint(run), run.data.get("val_fingerprint")
     return recorded in (found, None) and np.array_equal(images.labels, outcomes.labels)
 
 

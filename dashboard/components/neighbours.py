@@ -9,7 +9,7 @@ from core.data.images import ImageSet
 from core.errors import CoreError
 from core.inspection.embedding import EMBEDDING_FILE, MOST_IMAGES, Embedding
 from core.runs.checkpoints import Checkpoint
-from dashboard import cache, state, surveys
+from dashboard import cache, image_sets, state, surveys
 from dashboard.components.status import STAY
 from dashboard.components.survey_pass import survey_pass
 from dashboard.components.thumbnails import thumbnails
@@ -27,7 +27,7 @@ _HOW = (
 def offer_embedding(checkpoint: Checkpoint) -> None:
     """The button that lets the network place the test images, and what that costs."""
     try:
-        total = len(cache.test_images(checkpoint.run))
+        total = len(image_sets.test_images(checkpoint.run))
     except CoreError as error:
         st.caption(f"Neighbours are looked for among the test images. {plain(error)}")
         return
@@ -53,7 +53,7 @@ def neighbours(checkpoint: Checkpoint, found: Embedding, image: Chosen) -> None:
     vector = surveys.vector(checkpoint, found, image)
     nearest = found.nearest(vector, _COUNT, but=image.number)
     try:
-        images = cache.test_images(checkpoint.run)
+        images = image_sets.test_images(checkpoint.run)
     except CoreError:  # the map and the numbers say enough until they are there; the image picker says why they aren't
         images = None
     left, right = st.columns([3, 2])

@@ -7,7 +7,7 @@ from core.config import TrainConfig
 from core.data.batches import Batch, steps_in_epoch
 from core.errors import CoreError, DataMissingError
 from core.export.pictures import enlarged
-from dashboard import cache, state
+from dashboard import image_sets, state
 from dashboard.components.status import error_box
 from dashboard.images import png_url
 from dashboard.markdown import plain
@@ -40,7 +40,7 @@ def training_images(config: TrainConfig, count: int) -> None:
                 "As the network gets them", True, key=state.BATCH_GIVEN, persist_state="session", help=_HELP
             )
         try:
-            batch = cache.training_batch(config, step - 1, _MOST)
+            batch = image_sets.training_batch(config, step - 1, _MOST)
         except DataMissingError:
             st.caption("CIFAR-10 is not on this computer yet: the training downloads it first.")
         except CoreError as error:

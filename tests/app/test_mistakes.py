@@ -233,8 +233,8 @@ def test_what_was_kept_is_shown_without_the_images(mistakes, run, monkeypatch, s
 
     st.cache_resource.clear()
     with monkeypatch.context() as patch:
-        patch.setattr("dashboard.cache.load_test_images", gone)
-        patch.setattr("dashboard.cache.load_data", gone)
+        patch.setattr("dashboard.image_sets.load_test_images", gone)
+        patch.setattr("dashboard.image_sets.load_data", gone)
         at = mistakes(true="star", predicted="cross", image="4")
         assert not at.exception
         assert not at.error
@@ -269,7 +269,7 @@ def test_a_download_that_fails_or_is_cancelled_says_so(mistakes, run, monkeypatc
         raise StopException  # what Streamlit raises out of drawing the bar when somebody clicks
 
     st.cache_resource.clear()
-    monkeypatch.setattr("dashboard.cache.load_test_images", gone)
+    monkeypatch.setattr("dashboard.image_sets.load_test_images", gone)
     at = mistakes()
     monkeypatch.setattr("dashboard.components.missing_images.fetch_images", cancelled)
     at.button(key="fetch_images").click().run()

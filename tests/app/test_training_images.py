@@ -59,6 +59,18 @@ def test_they_are_what_the_training_would_get(opened, image_tree, data_dir):
     assert is_same(pictures(at), batch_at(config, images, 1, 18).stored)
 
 
+def test_another_step_or_another_change_of_the_images_loads_them_no_second_time(opened, monkeypatch):
+    at = opened()
+    monkeypatch.setattr("dashboard.image_sets.load_data", None)
+    at.number_input(key="batch_step").set_value(2).run()
+    at.toggle(key="new_flip_smoke").set_value(False).run()
+    assert not at.exception
+    assert pictures(at)
+    monkeypatch.undo()
+    at.number_input(key="new_train_limit_smoke").set_value(9).run()
+    assert len(pictures(at)) == 9
+
+
 def test_shares_of_a_mixture_are_named(opened):
     assert any("%, " in caption for caption in captions(opened(new_cutmix_smoke=1.0)))
 
