@@ -9,7 +9,8 @@ import sys
 SETTINGS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
 if sys.platform == "linux":
     # GNU's counts to 100 alone, unless told so, once it has more threads than there are cores, as soon as a second of
-    # the process's threads computes: being woken for each operation took 5 % of a step, in float32 11.
+    # the process's threads computes: being woken for each operation took 5 % of a step, in float32 10. With the two
+    # above it doesn't mean that threads never sleep.
     SETTINGS["OMP_WAIT_POLICY"] = "active"
 
 

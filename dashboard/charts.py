@@ -79,7 +79,7 @@ def _gradient(x: np.ndarray, norms: np.ndarray, clip_norm: float, size: dict[str
     alt = f"Norm of the gradient of all weights; now {known[-1]:.3g}." if len(known) else ""
     note = ""
     if clip_norm and len(known):
-        note = f"before clipping; {np.mean(known > clip_norm):.0%} of the steps were clipped"
+        note = f"before clipping; {np.sum(known > clip_norm):,} of {len(known):,} steps were clipped"
     return [Panel("Gradient", "Norm", lines, note, y_log=True, alt=alt, **size)]
 
 

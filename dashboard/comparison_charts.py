@@ -25,7 +25,7 @@ _MEASURES: dict[str, dict[str, Any]] = {  # of steps and epochs; the others are 
 }
 _OF_STEPS: dict[str, dict[str, Any]] = {
     "learning_rate": {"title": "Learning rate", "y_title": "Rate"},
-    "gradient_norm": {"title": "Gradient", "y_title": "Norm", "y_log": True, "note": "before clipping"},
+    "gradient_norm": {"title": "Gradient", "y_title": "Norm", "y_log": True},
 }
 
 
@@ -61,9 +61,9 @@ def _style(number: int, run: Curves) -> dict[str, Any]:
 
 
 def _line(number: int, run: Curves, measure: str, look: Look) -> Series:
-    """What no epoch sums up, as it is."""
+    """What no epoch sums up, as it is. Seven names would take half of so low a chart: the legends above have them."""
     x, _ = positions(run.steps, run.epochs, steps_per_epoch=run.steps_per_epoch, x_axis=look.x_axis)
-    return Series(run.name, x, run.steps[measure], width=1.2, **_style(number, run))
+    return Series(run.name, x, run.steps[measure], width=1.2, in_legend=False, **_style(number, run))
 
 
 def _lines(number: int, run: Curves, measure: str, look: Look) -> tuple[Series, Series]:

@@ -15,7 +15,7 @@ MAX_POINTS = 1500  # of a curve: more than a screen has pixels, and the file sta
 _TRAIN, _VAL, _ACCENT = "#2b8cc4", "#e07b39", "#0f9b9b"  # told apart by most, on white and on black
 _OF_STEPS: dict[str, tuple[str, dict[str, Any]]] = {  # what no epoch sums up
     "learning_rate": ("Learning rate", {"exponentformat": "power"}),
-    "gradient_norm": ("Norm of the gradient, before clipping", {"type": "log", "tickformat": "~g"}),
+    "gradient_norm": ("Norm of the gradient", {"type": "log", "tickformat": "~g"}),
     "images_per_second": ("Images per second", {"rangemode": "tozero"}),
 }
 _LONGEST = 28  # letters of a class name on an axis
@@ -27,8 +27,8 @@ def learning_charts(steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any
     """Loss, accuracy, and what else was recorded of each step, over the training step."""
     axis = {"title": {"text": "Step"}}
     parts = []
-    looks = {"loss": ("Cross-entropy", {}), "accuracy": ("Accuracy", {"tickformat": ".0%", "range": [0, 1]})}
-    for name, (title, look) in looks.items():
+    of_both = {"loss": ("Cross-entropy", {}), "accuracy": ("Accuracy", {"tickformat": ".0%", "range": [0, 1]})}
+    for name, (title, y_axis) in of_both.items():
         x, y = thinned(steps["step"], steps[name])
         data = [_line("training", x, y, _TRAIN, width=1.2)]
         if epochs:
@@ -37,12 +37,12 @@ def learning_charts(steps: dict[str, np.ndarray], epochs: Sequence[dict[str, Any
                 _line("validation", [record["step"] for record in epochs], values, _VAL, dash="dash", marked=True)
             )
         last = f"; validation ends at {epochs[-1][f'val_{name}']:.3f}" if epochs else ""
-        layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": look}
+        layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": y_axis}
         parts.append(chart(name, f"{title} over {len(steps['step']):,} training steps{last}.", data, layout))
-    for name, (title, look) in _OF_STEPS.items():
+    for name, (title, y_axis) in _OF_STEPS.items():
         if np.isfinite(steps[name]).any():  # older runs know no gradient
             x, y = thinned(steps["step"], steps[name])
-            layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": look}
+            layout = {"title": {"text": title, "x": 0}, "xaxis": axis, "yaxis": y_axis}
             greatest = f"{title} over the steps; at most {np.nanmax(steps[name]):.3g}."
             parts.append(chart(name, greatest, [_line(title, x, y, _ACCENT)], layout, height=220))
     return f'<div class="pair">{"".join(parts)}</div>'
@@ -94,9 +94,10 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = MAX_POINTS) -> tuple[list[
     """At most `most` points of a curve, the least and the greatest of each stretch, so that no spike is lost."""
     if len(x) > most:
         edges = np.linspace(0, len(x), most // 2 + 1).astype(int)
-        finite = np.nan_to_num(y, nan=0.0)
-        kept = {start + int(find(finite[start:end])) for start, end in pairwise(edges)
-                for find in (np.argmin, np.argmax)}  # fmt: skip
+        missing = ~np.isfinite(y)
+        low, high = np.where(missing, np.inf, y), np.where(missing, -np.inf, y)
+        kept = {start + int(place) for start, end in pairwise(edges)
+                for place in (low[start:end].argmin(), high[start:end].argmax())}  # fmt: skip
         index = np.array(sorted(kept))
         x, y = x[index], y[index]
     return x.tolist(), [float(f"{value:.6g}") if np.isfinite(value) else None for value in y]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +24,10 @@ def check_run_id(run_id: str) -> str:
     return run_id
 
 
-def check_new_run_id(runs_dir: Path, run_id: str) -> str:
-    """`run_id` itself. Raises RunError where it is no plain folder name, or another run has it."""
-    if (runs_dir / check_run_id(run_id) / "config.json").exists():
-        raise RunError(f"Run {run_id!r} exists already: choose another name, or resume it.")
-    return run_id
+def check_new_run_id(runs_dir: Path, run_id: str) -> None:
+    """Raises RunError where `run_id` is no plain folder name, or is taken."""
+    if os.path.lexists(runs_dir / check_run_id(run_id)):
+        raise RunError(f"{run_id!r} exists already in {runs_dir}: choose another name, or resume that run.")
 
 
 def new_run_id(runs_dir: Path, config: TrainConfig) -> str:

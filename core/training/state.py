@@ -198,7 +198,9 @@ def save(
     """
     require_finite(state)
     if state.peers.is_first:
-        writer.report(phase="saving", message="" if state.step else "Saving the untrained network", force=True)
+        writer.report(
+            phase="saving", message="" if state.step else "Saving the network before its first step", force=True
+        )
         save_checkpoint(
             writer,
             state.judged,

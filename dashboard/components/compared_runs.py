@@ -17,7 +17,7 @@ from dashboard.components.live_chart import live_charts
 from dashboard.components.results import COLUMNS, result
 from dashboard.components.status import error_box
 
-_COLUMNS = COLUMNS | {"step": st.column_config.NumberColumn("Steps", format="localized")}
+_COLUMNS = ["run_id", "state", "val_accuracy", "test_accuracy", "step", "minutes"]
 
 
 def pick_runs(default: Sequence[str]) -> list[Run]:
@@ -63,10 +63,9 @@ def _logged(run: Run) -> Curves:
 
 
 def _results(runs: list[Run]) -> None:
-    rows = [result(run) for run in runs]
-    table = pd.DataFrame(rows, columns=list(_COLUMNS))
+    table = pd.DataFrame([result(run) for run in runs], columns=_COLUMNS)
     st.dataframe(
-        table, column_config=_COLUMNS, hide_index=True, placeholder="–", alt=f"The results of {len(rows)} runs"
+        table, column_config=COLUMNS, hide_index=True, placeholder="–", alt=f"The results of {len(table)} runs"
     )
     if len({(run.data.get("val_fingerprint"), run.data.get("test_fingerprint")) for run in runs}) > 1:
         st.caption(

@@ -10,14 +10,15 @@ const ROLES = {
   muted: ["#6B7280", "#9CA3AF"],
 }
 
+// Kept apart from window.Plotly: Streamlit's own charts bring another version, which takes that name whenever it loads,
+// and one version's charts are not for the other: they would lose zoom and legend choices.
 function loadPlotly(path) {
-  if (window.Plotly) return Promise.resolve()
   window.alexnetPlotly ??= new Promise((resolve, reject) => {
     // Streamlit's own script tells where the app lives, on /train and below a base path alike.
     const own = document.querySelector("script[src*='static/js/index']")
     const base = own ? own.src.split("static/js/")[0] : document.baseURI
     const script = Object.assign(document.createElement("script"), { src: new URL(path, base) })
-    script.onload = resolve
+    script.onload = () => resolve(window.Plotly)
     script.onerror = () => {
       script.remove()
       delete window.alexnetPlotly
@@ -101,7 +102,7 @@ function layOut(state) {
   const { grid, data } = state
   grid.querySelector(".lc-failed")?.remove()
   while (grid.children.length > data.panels.length) {
-    window.Plotly?.purge(grid.lastChild.lastChild)
+    state.plotly?.purge(grid.lastChild.lastChild)
     grid.lastChild.remove()
   }
   state.plots = data.panels.map((panel, i) => {
@@ -111,7 +112,7 @@ function layOut(state) {
       figure.append(document.createElement("figcaption"), document.createElement("div"))
     }
     const note = Object.assign(document.createElement("span"), { textContent: panel.note })
-    figure.firstChild.replaceChildren(panel.title, note)
+    figure.firstChild.replaceChildren(panel.title, " ", note)
     figure.lastChild.style.height = `${panel.height}px`
     return figure.lastChild
   })
@@ -134,7 +135,7 @@ function draw(state) {
     const panel = data.panels[i]
     const empty = panel.traces.every((trace) => !trace.y.bdata)
     plot.classList.toggle("lc-empty", empty)
-    Plotly.react(plot, tracesOf(panel, theme), layoutOf(panel, data, theme, widths[i], empty), {
+    state.plotly.react(plot, tracesOf(panel, theme), layoutOf(panel, data, theme, widths[i], empty), {
       displaylogo: false,
       modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
       toImageButtonOptions: { filename: panel.title, scale: 2 },
@@ -144,7 +145,7 @@ function draw(state) {
 
 function schedule(state) {
   // A frame joins bursts, and a hidden browser tab has none: it draws once when it comes back.
-  if (window.Plotly && !state.frame) state.frame = requestAnimationFrame(() => draw(state))
+  if (state.plotly && !state.frame) state.frame = requestAnimationFrame(() => draw(state))
 }
 
 function mount(parentElement) {
@@ -158,7 +159,7 @@ function mount(parentElement) {
 function unmount(parentElement, state) {
   state.observer.disconnect()
   cancelAnimationFrame(state.frame)
-  if (window.Plotly) state.plots.forEach(Plotly.purge)
+  if (state.plotly) state.plots.forEach(state.plotly.purge)
   state.grid.replaceChildren()
   mounts.delete(parentElement)
 }
@@ -169,7 +170,10 @@ export default function ({ data, parentElement }) {
   layOut(state)
   const run = (state.run = {})
   loadPlotly(data.plotly).then(
-    () => schedule(state),
+    (plotly) => {
+      state.plotly = plotly
+      schedule(state)
+    },
     (error) => {
       state.grid.innerHTML = "<div class='lc-failed' role='alert'></div>"
       state.grid.firstChild.textContent = error.message

@@ -20,6 +20,7 @@ from dashboard.components.curve_picker import pick_look
 from dashboard.components.delete_control import delete_control
 from dashboard.components.live_chart import live_charts
 from dashboard.components.packed_run import packed_run
+from dashboard.components.queue import stop
 from dashboard.components.rate_control import rate_control
 from dashboard.components.status import error_box, progress_line, status_line
 from dashboard.html_charts import confusion_html
@@ -70,7 +71,7 @@ def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
         verb, after = ("Cancel", "It") if now is RunState.WAITING else ("Stop", "Saves the weights first; the run")
         stopping = run.stop_requested
         st.button(
-            "Stopping" if stopping else verb, icon=":material/stop:", on_click=_stop, args=(run,),
+            "Stopping" if stopping else verb, icon=":material/stop:", on_click=stop, args=(run,),
             disabled=stopping, key="stop", help=f"{after} can be resumed.",
         )  # fmt: skip
     elif now.can_resume:
@@ -82,13 +83,6 @@ def _controls(run: Run, now: RunState, reader: MetricsReader) -> None:
         )  # fmt: skip
     if not (now.is_active or run.is_packed):
         delete_control(run)
-
-
-def _stop(run: Run) -> None:
-    try:
-        jobs.stop(run)
-    except CoreError as error:
-        state.leave_message(str(error))
 
 
 def _resume(run: Run, in_turn: bool) -> None:
@@ -109,7 +103,7 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     if now is RunState.FAILED:
         st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
     if now is RunState.STOPPED and not _has_begun(run, reader):
-        st.info(f"{plain((run.end or {}).get('reason', ''))} Resume begins it.")
+        st.info(f"{plain((run.end or {}).get('reason', ''))} Resume begins it.", icon=":material/schedule:")
     if now is RunState.INTERRUPTED and available(run):
         st.warning("The process that trained this run ended without a word. Resume goes on from its last checkpoint.")
     elif now is RunState.INTERRUPTED:

@@ -27,7 +27,9 @@ def new_run() -> None:
     with st.container():  # of one piece, whatever it says: the button below keeps its place, also while it is drawn
         series = _checked_series()
         if busy is not None:
-            st.caption(f":material/info: Run {plain(busy.id)} is training. Another begins once it has ended.")
+            st.caption(
+                f":material/info: Run {plain(busy.id)} is training. Another begins after it, and after those that wait."
+            )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Name", key=state.NAME, persist_state="session", placeholder="preset and time", width=260,

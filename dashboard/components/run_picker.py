@@ -19,20 +19,20 @@ _WATCH_SECONDS = 3.0
 def checkpoint_picker(*, can_follow: bool = False) -> Checkpoint | None:
     """The checkpoint to look at; None, and a word on what to do next, where there is none.
 
-    can_follow: offer to draw the page anew with each checkpoint that a run saves while it trains.
+    can_follow: of a run that trains begin with the last, and offer to draw the page anew with each that it saves.
     """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = run_picker(lambda run: bool(available(run)), "No trained network yet")
         if run is None:
             return None
         choices = available(run)
+        is_live = can_follow and run.state.is_active
         links.check_link(state.CHECKPOINT, choices, "checkpoint")
-        links.keep_first(state.CHECKPOINT, choices[::-1] if run.state.is_active else choices)
+        links.keep_first(state.CHECKPOINT, choices[::-1] if is_live else choices)
         which = st.segmented_control(
             "Checkpoint", choices, key=state.CHECKPOINT, bind="query-params", required=True,
             help="best: of the saved epochs, that of the highest validation accuracy; last: the latest saved weights.",
         )  # fmt: skip
-        is_live = can_follow and run.state.is_active
         follows = is_live and st.toggle(
             "Follow", True, key=state.FOLLOW_WEIGHTS, persist_state="session",
             help="Show each new checkpoint of this run as soon as the training saves it.",
@@ -83,7 +83,9 @@ def run_picker(fits: Callable[[Run], bool], otherwise: str) -> Run | None:
 
 
 def preferred(runs: Sequence[Run]) -> Run:
-    """Of at least one run the chosen one, else one that trains, else the first that isn't one that never began."""
+    """Of at least one run the chosen one, else one that trains, else the first; before it was taken back, or died,
+    that one has begun, unless none has.
+    """
     chosen = state.selected_run()
     found = next((run for run in runs if run.id == chosen), None)
     training = (run for run in runs if run.state in (RunState.RUNNING, RunState.STALLED))

@@ -10,8 +10,7 @@ from dashboard import state
 from dashboard.components.results import COLUMNS, result
 from dashboard.markdown import plain
 
-_COLUMNS = COLUMNS | {"preset": "Preset", "images": "Images", "progress": "Epoch"}
-_ORDER = ("run_id", "state", "preset", "images", "progress", "val_accuracy", "test_accuracy", "minutes")
+_COLUMNS = ["run_id", "state", "preset", "images", "progress", "val_accuracy", "test_accuracy", "minutes"]
 
 
 def run_table(runs: list[Run]) -> None:
@@ -24,14 +23,13 @@ def run_table(runs: list[Run]) -> None:
         except CoreError as error:
             st.caption(f":material/warning: {plain(error)}")
         else:
-            progress = f"{row['epoch']} of {row['num_epochs']}"
             is_waiting = row["state"] == RunState.WAITING and run.id in turns
-            turn = f"{row['state']}, number {turns[run.id]}" if is_waiting else row["state"]
-            rows.append(row | {"state": turn, "progress": progress, "images": run.data_name})
+            turn = f", number {turns[run.id]}" if is_waiting else ""
+            rows.append(row | {"state": row["state"] + turn})
     run_ids = [row["run_id"] for row in rows]
     key = state.run_table(run_ids)
     st.dataframe(
-        pd.DataFrame(rows, columns=list(_ORDER)), column_config=_COLUMNS, hide_index=True, key=key,
+        pd.DataFrame(rows, columns=_COLUMNS), column_config=COLUMNS, hide_index=True, key=key,
         on_select=lambda: _show(key, run_ids), selection_mode="single-row",
         placeholder="–", alt=f"{len(rows)} runs with their state and accuracy",
     )  # fmt: skip

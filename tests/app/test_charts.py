@@ -88,11 +88,11 @@ def lines(panel):
 def test_the_gradient_is_shown_with_what_it_was_clipped_to_and_how_often():
     clipped = panels_by_title([5.0, 0.5, 2.0, 0.1], clip_norm=1)["Gradient"]
     assert lines(clipped) == [[5.0, 0.5, 2.0, 0.1], [1.0, 1.0]]
-    assert clipped.note == "before clipping; 50% of the steps were clipped"
+    assert clipped.note == "before clipping; 2 of 4 steps were clipped"
     plain = panels_by_title([5.0, 0.5, 2.0, 0.1], clip_norm=0)["Gradient"]
     assert (lines(plain), plain.note) == ([[5.0, 0.5, 2.0, 0.1]], "")
     one_known = panels_by_title([np.nan, 0.5, 2.0], clip_norm=1)["Gradient"]
-    assert one_known.note == "before clipping; 50% of the steps were clipped", "one step's overflow hides no other"
+    assert one_known.note == "before clipping; 1 of 2 steps were clipped", "one step's overflow hides no other"
     assert lines(panels_by_title([], clip_norm=1)["Gradient"]) == [[], []]
 
 

@@ -120,6 +120,10 @@ def test_a_page_follows_the_checkpoints_of_a_run_that_trains(open_page, write_ru
             assert not at.exception
         at.run()
         assert "follow_weights" not in {toggle.key for toggle in at.toggle}, "it trains no more"
+        assert at.segmented_control(key="checkpoint").value == "best", page
+    with run.lock():
+        at = open_page(runs_dir, "poke")
+        assert at.segmented_control(key="checkpoint").value == "best", "what takes long is asked of what stays"
 
 
 @pytest.mark.parametrize("page", ["train", "predict", "feature_maps"])

@@ -1,5 +1,6 @@
 """The new-run form: what it keeps, what it says that it would do, and what a run is called and begins with."""
 
+import shutil
 import threading
 import time
 
@@ -113,6 +114,12 @@ def test_several_values_become_runs_that_train_one_after_the_other(
     assert jobs.waiting()[-1].id == "last"
     assert at.session_state["run"] == "mine-dropout-0.0_seed-7"
 
+    shutil.move(runs_dir / "mine-dropout-0.5_seed-8", runs_dir.parent)  # by hand
+    at.run()
+    assert not at.exception
+    assert [f"Run '{plain('mine-dropout-0.5_seed-8')}' has no readable" in error.value for error in at.error] == [True]
+    shutil.move(runs_dir.parent / "mine-dropout-0.5_seed-8", runs_dir)
+    at.run()
     at.button(key="cancel_mine-dropout-0.5_seed-8").click().run()
     assert not at.exception
     assert [run.id for run in jobs.waiting()] == ["mine-dropout-0.0_seed-8", "mine-dropout-0.5_seed-7", "last"]
@@ -168,7 +175,7 @@ def test_a_name_that_another_run_has_is_said_at_once(open_page, write_run, runs_
     at = open_form(open_page, runs_dir)
     at.text_input(key="name").set_value("taken").run()
     assert [error.value for error in at.error] == [
-        plain("Run 'taken' exists already: choose another name, or resume it.")
+        plain(f"'taken' exists already in {runs_dir}: choose another name, or resume that run.")
     ]
     at.text_input(key="name").set_value("free").run()
     assert not at.error
@@ -176,8 +183,7 @@ def test_a_name_that_another_run_has_is_said_at_once(open_page, write_run, runs_
 
 def test_a_run_that_never_began_is_not_what_the_site_opens_with(open_page, write_run, runs_dir, trained_run):
     write_run("trained", end={"state": "finished", "reason": ""}, weights_of=trained_run)
-    never = write_run("never", end={"state": "stopped", "reason": "Stopped before it began."})
-    (never.path / "metrics-0001.jsonl").unlink()
+    write_run("never", end={"state": "stopped", "reason": "Stopped before it began."})
     at = open_page(runs_dir)
     assert not at.exception
     assert "**trained**" in [element.value for element in at.markdown]

@@ -128,3 +128,25 @@ def test_the_form_goes_back_to_its_preset_and_stays_there(serve, window, trained
     page.get_by_text("Loss on a log scale").click()  # any other click
     expect(page.get_by_text("Unlike the preset")).to_have_count(0)
     expect(epochs).to_have_value("4")
+
+
+def test_what_a_user_hid_stays_hidden_and_zoom_stays_with_its_axis(serve, window, trained_run):
+    page = window().open(serve(trained_run.path.parent).url)
+    plot = page.locator(".lc-panel:has(> figcaption:text-matches('^Loss')) .js-plotly-plot")
+    expect(plot.locator(".legend")).to_be_visible()
+    expect(page.locator(".lc-panel > figcaption").nth(3)).to_contain_text("Gradient before clipping; ")
+
+    def hidden_and_range():
+        return plot.evaluate("p => [p.data.map(t => t.visible === 'legendonly'), p.layout.xaxis.range.map(Math.round)]")
+
+    plot.locator(".legendtoggle").nth(1).click()
+    page.wait_for_function("p => p.data[1].visible === 'legendonly'", arg=plot.element_handle())
+    plot.evaluate("async p => { await (await window.alexnetPlotly).relayout(p, {'xaxis.range': [2, 4]}) }")
+    page.get_by_text("Loss on a log scale").click()
+    page.wait_for_function("p => p.layout.yaxis.type === 'log'", arg=plot.element_handle())
+    assert hidden_and_range() == [[False, True], [2, 4]]
+    page.get_by_text("Epoch", exact=True).first.click()
+    page.wait_for_function("p => p.layout.xaxis.title.text === 'Epoch'", arg=plot.element_handle())
+    hidden, (low, high) = hidden_and_range()
+    assert hidden == [False, True]
+    assert (low, high) == (0, 2), "all epochs"

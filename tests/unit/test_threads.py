@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 from core.threads import SETTINGS, sleep_soon
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it isn't GNU's")
+def test_gnu_s_looks_as_long_with_more_threads_than_cores() -> None:
+    assert SETTINGS["OMP_WAIT_POLICY"] == "active"
 
 
 def test_openmp_is_told_to_wait_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
