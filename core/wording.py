@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from core.runs.metrics import RateChange
 from core.runs.run import Run
 
 
@@ -37,6 +38,12 @@ def stopped_early(events: Iterable[Mapping[str, Any]]) -> str:
                 f"{event['best_epoch']}."
             )
     return ""
+
+
+def changed_rate(changes: Iterable[RateChange]) -> str:
+    """How somebody changed the learning rate while the run trained; "" where nobody did."""
+    listed = ", ".join(f"× {change.factor:g} from step {change.step + 1:,} on" for change in changes)
+    return f"The learning rate was changed by hand: {listed}." if listed else ""
 
 
 def before_packing(run: Run) -> str:

@@ -55,6 +55,7 @@ def training_panels(
         )
 
     small: dict[str, Any] = {"height": 200, "max_points": _SMALL_POINTS}
+    pace = "a mean of recent steps" + ("; smaller inputs come first" if config.progressive else "")
     return [
         Panel("Loss", "Cross-entropy", pair("loss", "val_loss"), y_log=look.log_loss,
               alt=_alt("loss", epochs, "val_loss")),
@@ -62,8 +63,8 @@ def training_panels(
               alt=_alt("accuracy", epochs, "val_accuracy")),
         Panel("Learning rate", "Rate", (Series("learning rate", x, steps["learning_rate"], "accent"),), **small),
         *_gradient(x, steps["gradient_norm"], config.clip_norm, small),
-        Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),),
-              "smaller inputs first, which are faster" if config.progressive else "", **small),
+        Panel("Speed", "Images per second", (Series("images/s", x, steps["images_per_second"], "muted"),), pace,
+              **small),
     ]  # fmt: skip
 
 

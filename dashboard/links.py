@@ -1,8 +1,10 @@
 """What the address asks for: checked before a widget is drawn, and kept so that a link opens what was seen."""
 
+import contextlib
 from collections.abc import Collection
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from dashboard import state
 from dashboard.markdown import plain
@@ -37,12 +39,18 @@ def keep_first(key: str, options: Collection[str]) -> None:
     """
     first, now = next(iter(options)), state.chosen(key)
     nobodys = state.unchosen(key)  # asked at each drawing: it notices what is chosen
-    if now in options and (now == first or now != nobodys):
+    is_kept = now in options and (now == first or now != nobodys)
+    value = str(now) if is_kept else first
+    if is_kept and key in st.query_params:
         return
-    if key not in st.session_state:  # Streamlit tells the browser only of what changes after the first drawing
-        st.query_params[key] = first
-    st.session_state[key] = first
-    state.note_unchosen(key)
+    # The widget's first drawing on this page, for which Streamlit keeps neither the value nor the address of the page
+    # before; and it tells the browser only of what changes later on.
+    if key not in st.session_state or key not in st.query_params:
+        with contextlib.suppress(StreamlitAPIException):  # the page before may still hold the name
+            st.query_params[key] = value
+    st.session_state[key] = value
+    if not is_kept:
+        state.note_unchosen(key)
 
 
 def follow_default(key: str, default: object) -> None:

@@ -28,7 +28,7 @@ from core.prediction import network_input, predict
 from core.progress import OnProgress, no_progress
 from core.runs.checkpoints import Checkpoint
 from core.runs.metrics import MetricsReader
-from core.wording import before_packing, duration
+from core.wording import before_packing, changed_rate, duration
 
 _HERE = Path(__file__).parent
 _JUDGED = 250  # test images, where nobody has judged all of them yet
@@ -62,7 +62,7 @@ def export_report(subject: Subject, path: Path, progress: OnProgress = no_progre
         progress(2, _STAGES, f"Judging test images: {done:,}")
 
     progress(0, _STAGES, "Curves")
-    parts = [_head(reader, subject), _settings(subject), _curves(reader, subject), _classes(reader, subject)]
+    parts = [_head(reader, subject), _settings(reader, subject), _curves(reader, subject), _classes(reader, subject)]
     progress(1, _STAGES, "Filters and feature maps")
     parts += [_filters(subject), _maps(subject)]
     progress(2, _STAGES, "Mistakes")
@@ -107,13 +107,15 @@ def _head(reader: MetricsReader, subject: Subject) -> str:
     return f'<header><h1>{text(run.id)}</h1>{paragraph(words, "quiet")}</header><dl class="figures">{boxes}</dl>'
 
 
-def _settings(subject: Subject) -> str:
+def _settings(reader: MetricsReader, subject: Subject) -> str:
     config = subject.checkpoint.run.config
     rows = setting_rows(config)
     differing = [(name, value) for name, value, differs in rows if differs and name != "preset"]
     lead = f"Preset {config.preset}" + (", but for these:" if differing else ", nothing changed.")
     own = table(("Setting", "Value"), differing, "What differs from the preset") if differing else ""
     every = table(("Setting", "Value"), [row[:2] for row in rows], "All settings")
+    by_hand = changed_rate(reader.rate_changes())
+    lead += f" {by_hand}" if by_hand else ""
     return section("Settings", paragraph(lead), own, f"<details><summary>All settings</summary>{every}</details>")
 
 

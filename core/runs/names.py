@@ -16,7 +16,9 @@ _WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com
 
 def check_run_id(run_id: str) -> str:
     """`run_id` itself. Raises RunError where it is no plain folder name."""
-    if not RUN_ID.fullmatch(run_id) or run_id.endswith(".") or run_id.partition(".")[0] in _WINDOWS_DEVICES:
+    if run_id.partition(".")[0] in _WINDOWS_DEVICES:
+        raise RunError(f"{run_id[:80]!r} can't name a run: on Windows it stands for a device. Add a word to it.")
+    if not RUN_ID.fullmatch(run_id) or run_id.endswith("."):
         raise RunError(
             f"{run_id[:80]!r} can't name a run: use 1 to 64 lower-case letters, digits, dots, dashes or underscores, "
             "beginning with a letter or digit."

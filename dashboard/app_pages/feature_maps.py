@@ -41,7 +41,8 @@ def draw_mosaic(maps: FeatureMaps, sheet: Mosaic, channel: int, image: str) -> N
     """All the channels to show, to choose from."""
     total, height, width = maps.values.shape
     shown = "All" if len(sheet.channels) == total else f"{len(sheet.channels)} of"
-    quiet = f" {len(sheet.silent)} hardly respond to this picture (struck out)." if sheet.silent else ""
+    responds = "responds" if len(sheet.silent) == 1 else "respond"
+    quiet = f" {len(sheet.silent)} hardly {responds} to this picture (struck out)." if sheet.silent else ""
     st.caption(
         f"{shown} {total} channels of {maps.layer}, {STAGES[maps.stage]}, {height} × {width} each. "
         f"Click one to enlarge it, or walk with the arrow keys.{quiet}"

@@ -16,13 +16,14 @@ _TICK_SECONDS = 2.0  # each takes the training about a tenth of a second where i
 _WATCH_SECONDS = 3.0
 
 
-def signature(runs: list[Run]) -> list[tuple[str, str]]:
-    return [(run.id, run.state.value) for run in runs]
+def signature(runs: list[Run]) -> list[tuple[str, str, int]]:
+    """What the table of the runs shows of them; of one that trains it changes from epoch to epoch."""
+    return [(run.id, run.state.value, run.progress.epoch if run.state.is_active else 0) for run in runs]
 
 
 @st.fragment(run_every=_WATCH_SECONDS)
-def watch(drawn: list[tuple[str, str]]) -> None:
-    """Learn of runs that another tab, or another process, started or ended."""
+def watch(drawn: list[tuple[str, str, int]]) -> None:
+    """Learn of runs that another tab, or another process, started or ended, and of another epoch."""
     if signature(list_runs(runs_dir())) != drawn:
         st.rerun()
 

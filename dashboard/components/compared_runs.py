@@ -9,6 +9,7 @@ from core.errors import CoreError
 from core.paths import runs_dir
 from core.runs.differences import differing_settings, settings_of
 from core.runs.run import Run, list_runs
+from core.wording import changed_rate
 from dashboard import cache, links, state
 from dashboard.charts import X_TITLES
 from dashboard.comparison_charts import COLORS, Curves, overlaid_panels
@@ -16,6 +17,7 @@ from dashboard.components.curve_picker import pick_look
 from dashboard.components.live_chart import live_charts
 from dashboard.components.results import COLUMNS, result
 from dashboard.components.status import error_box
+from dashboard.markdown import plain
 
 _COLUMNS = ["run_id", "state", "val_accuracy", "test_accuracy", "step", "minutes"]
 
@@ -42,6 +44,7 @@ def compared_runs(runs: list[Run], live: bool) -> None:
         st.rerun()
     try:
         _curves(runs)
+        _changed_rates(runs)
         _results(runs)
         _settings(runs)
     except CoreError as error:
@@ -53,7 +56,13 @@ def _curves(runs: list[Run]) -> None:
         look = pick_look()
     st.caption("Thin: training. Thick, with a mark at each epoch: validation.")
     panels = overlaid_panels([_logged(run) for run in runs], look)
-    live_charts(panels, x_title=X_TITLES[look.x_axis], key="overlaid", revision=" ".join(run.id for run in runs))
+    live_charts(panels, x_title=X_TITLES[look.x_axis], key="overlaid", revision="")
+
+
+def _changed_rates(runs: list[Run]) -> None:
+    for run in runs:
+        if changed := changed_rate(cache.metrics(run).rate_changes()):
+            st.caption(f":material/speed: {plain(run.id)}: {changed}")
 
 
 def _logged(run: Run) -> Curves:

@@ -50,6 +50,8 @@ function layoutOf(panel, data, theme, width, empty) {
   const axis = { gridcolor: theme.line, zeroline: false, automargin: true, visible: !empty, separatethousands: true }
   // All panels span the same x, whatever room their markers would ask for.
   const [clipmin, clipmax] = data.xSpan
+  // On a touch screen a drag must scroll the page; the mode bar, always there, offers zoom, and needs room of its own.
+  const touch = matchMedia("(pointer: coarse)").matches
   // What a user has hidden stays hidden while this is the same, what he has zoomed into while its axis is.
   const own = `${data.revision} ${panel.title}`
   return {
@@ -65,18 +67,17 @@ function layoutOf(panel, data, theme, width, empty) {
       linecolor: theme.border,
       autorangeoptions: { clipmin, clipmax, include: [clipmin, clipmax] },
     },
-    yaxis: { ...axis, uirevision: `${own} ${panel.yaxis.type}`, ticksuffix: " ", ...panel.yaxis },
+    yaxis: { ...axis, uirevision: `${own} ${data.xTitle} ${panel.yaxis.type}`, ticksuffix: " ", ...panel.yaxis },
     font: { family: theme.font, size: 12, color: theme.text },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    margin: { l: 8, r: 16, t: 30, b: 8 },
+    margin: { l: 8, r: 16, t: touch ? 62 : 30, b: 8 },
     hovermode: "x unified",
     hoverlabel: { bgcolor: theme.surface, bordercolor: theme.border, font: { color: theme.text } },
     legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom" },
     showlegend: panel.traces.length > 1,
     modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.text, activecolor: theme.text },
-    // On a touch screen a drag must scroll the page; the mode bar still offers zoom.
-    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    dragmode: touch ? false : "zoom",
     annotations: empty
       ? [{ text: panel.empty, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, font: { size: 14 } }]
       : [],

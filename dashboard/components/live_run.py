@@ -14,7 +14,7 @@ from core.runs.metrics import MetricsReader
 from core.runs.progress import Progress
 from core.runs.run import Run, RunState
 from core.training import jobs
-from core.wording import before_packing, stopped_early
+from core.wording import before_packing, changed_rate, stopped_early
 from dashboard import cache, charts, state
 from dashboard.components.curve_picker import pick_look
 from dashboard.components.delete_control import delete_control
@@ -103,7 +103,7 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
     if now is RunState.FAILED:
         st.error(plain((run.end or {}).get("reason", "")), icon=":material/error:")
     if now is RunState.STOPPED and not _has_begun(run, reader):
-        st.info(f"{plain((run.end or {}).get('reason', ''))} Resume begins it.", icon=":material/schedule:")
+        st.info(f"{plain((run.end or {}).get('reason', ''))} It can still begin.", icon=":material/schedule:")
     if now is RunState.INTERRUPTED and available(run):
         st.warning("The process that trained this run ended without a word. Resume goes on from its last checkpoint.")
     elif now is RunState.INTERRUPTED:
@@ -112,8 +112,8 @@ def _say(run: Run, now: RunState, reader: MetricsReader) -> None:
         st.warning("This run has not reported for over a minute. It may be on a long step, or its process hangs.")
     for note in run.data.get("notes", ()):
         st.caption(f":material/warning: {plain(note)}")
-    if changes := [f"× {change.factor:g} from step {change.step + 1:,} on" for change in reader.rate_changes()]:
-        st.caption(f":material/speed: The learning rate was changed by hand: {', '.join(changes)}.")
+    if changed := changed_rate(reader.rate_changes()):
+        st.caption(f":material/speed: {changed}")
     if reader.damaged:
         st.caption(f":material/warning: Damaged lines of the metrics that were skipped: {reader.damaged}.")
 

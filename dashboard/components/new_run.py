@@ -39,7 +39,8 @@ def new_run() -> None:
             _verb(len(series), busy), type="primary", icon=":material/play_arrow:", on_click=_start, key="start",
             args=(busy is not None,), disabled=not series,
         )  # fmt: skip
-    _check_names(series)
+    if problem := _name_problem(series):
+        error_box(problem)
 
 
 def _verb(num_runs: int, busy: Run | None) -> str:
@@ -47,14 +48,15 @@ def _verb(num_runs: int, busy: Run | None) -> str:
     return f"Start{runs or ' training'}" if busy is None else f"Add{runs} to the queue"
 
 
-def _check_names(series: dict[str, TrainConfig]) -> None:
-    """Say where a run can't be called so. The button stays as it is: a click comes with what was typed last."""
+def _name_problem(series: dict[str, TrainConfig]) -> CoreError | None:
+    """Why a run can't be called so. The button stays as it is: a click comes with what was typed last."""
     try:
         for run_id, _ in named(series, runs_dir(), _name()):
             if run_id is not None:
                 check_new_run_id(runs_dir(), run_id)
     except CoreError as error:
-        error_box(error)
+        return error
+    return None
 
 
 def _checked_series() -> dict[str, TrainConfig]:
@@ -85,7 +87,10 @@ def _start(in_turn: bool) -> None:
     """in_turn: whether the button said that something else is training."""
     started: list[Run] = []
     try:
-        for run_id, config in named(chosen_series(chosen_settings()), runs_dir(), _name()):
+        series = chosen_series(chosen_settings())
+        if _name_problem(series):  # said beside the name
+            return
+        for run_id, config in named(series, runs_dir(), _name()):
             wait = in_turn or bool(started)
             run = jobs.start(config, runs_dir=runs_dir(), data_dir=data_dir(), run_id=run_id, in_turn=wait)
             started.append(run)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.runs.metrics import encode
 from core.runs.run import Run
 from dashboard.markdown import plain
 
@@ -245,6 +246,16 @@ def test_the_curves_of_the_chosen_runs_lie_over_each_other(open_compare, write_r
     at.multiselect(key="runs").set_value([]).run()
     assert not at.exception
     assert curves(at) == expected, "none chosen: A and B"
+
+
+def test_a_rate_changed_by_hand_is_no_setting_but_said(open_compare, write_run, runs_dir, trained_run, said):
+    write_run("a", weights_of=trained_run, end=END)
+    changed = write_run("b", weights_of=trained_run, end=END)
+    with (changed.path / "metrics-0001.jsonl").open("ab") as file:
+        file.write(encode({"kind": "event", "event": "learning rate", "step": 25, "factor": 5}))
+    at = open_compare(runs_dir)
+    assert "b: The learning rate was changed by hand: × 5 from step 26 on." in said(at)
+    assert "All settings are equal." in said(at)
 
 
 def test_equal_settings_are_said_in_words(open_compare, write_run, runs_dir, trained_run, said):

@@ -131,7 +131,7 @@ def test_several_values_become_runs_that_train_one_after_the_other(
     assert at.button(key="stop").label == "Cancel"
     at.button(key="stop").click().run()
     assert not at.exception
-    assert f"{plain('Stopped before it began.')} Resume begins it." in said(at)
+    assert f"{plain('Stopped before it began.')} It can still begin." in said(at)
     assert not at.metric, "there is nothing to count"
     assert "last" not in [run.id for run in jobs.waiting()]
     resumed = write_run("resumed", end={"state": "stopped", "reason": ""}, weights_of=trained_run)
@@ -165,7 +165,8 @@ def test_a_name_that_cannot_be_one_is_said_and_starts_nothing(open_page, runs_di
     assert [plain("'My Run' can't name a run") in error.value for error in at.error] == [True], "before it is to start"
     at.button(key="start").click().run()
     assert not at.exception
-    assert [plain("'My Run' can't name a run") in warning.value for warning in at.warning] == [True]
+    assert [plain("'My Run' can't name a run") in error.value for error in at.error] == [True], "once"
+    assert not at.warning
     assert list_runs(runs_dir) == []
     assert at.text_input(key="name").value == "My Run"
 

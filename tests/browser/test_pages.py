@@ -130,6 +130,14 @@ def test_the_form_goes_back_to_its_preset_and_stays_there(serve, window, trained
     expect(epochs).to_have_value("4")
 
 
+def test_every_page_shows_and_names_the_run_and_its_checkpoint(serve, window, trained_run):
+    page = window().open(f"{serve(trained_run.path.parent).url}/predict")
+    for name in ("Predict", "Feature maps", "Predict"):
+        page.get_by_role("link", name=name).click()
+        expect(page.locator(".st-key-checkpoint [aria-checked=true]")).to_have_text("best")
+        expect(page).to_have_url(re.compile(r"run=trained.*checkpoint=best"))
+
+
 def test_what_a_user_hid_stays_hidden_and_zoom_stays_with_its_axis(serve, window, trained_run):
     page = window().open(serve(trained_run.path.parent).url)
     plot = page.locator(".lc-panel:has(> figcaption:text-matches('^Loss')) .js-plotly-plot")

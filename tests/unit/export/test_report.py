@@ -181,6 +181,15 @@ def test_it_says_what_the_curves_show(begun: Callable[..., Subject], tmp_path: P
     assert "It learns nothing yet. After 300 steps" in write(subject, tmp_path / "report.html").text
 
 
+def test_it_says_that_the_rate_was_changed_by_hand(begun: Callable[..., Subject], tmp_path: Path) -> None:
+    subject = begun()
+    assert "by hand" not in write(subject, tmp_path / "before.html").text
+    with RunWriter(subject.checkpoint.run) as writer:
+        writer.log("event", event="learning rate", step=1200, factor=5)
+    page = write(subject, tmp_path / "after.html")
+    assert "The learning rate was changed by hand: × 5 from step 1,201 on." in page.text
+
+
 def test_an_epoch_under_way_does_not_count_as_completed(
     begun: Callable[..., Subject], trained_run: Run, tmp_path: Path
 ) -> None:

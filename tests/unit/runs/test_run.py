@@ -142,6 +142,11 @@ def test_a_name_that_is_no_plain_folder_name_is_refused(tmp_path: Path, run_id: 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_name_of_a_windows_device_is_refused_for_that(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="'con' can't name a run: on Windows it stands for a device"):
+        create_run(tmp_path, make_config(), {}, "con")
+
+
 @pytest.mark.parametrize("run_id", ["a", "0", "x" * 64, "laptop-2026-03-01-1407", "a.b_c-d"])
 def test_a_plain_name_is_taken(tmp_path: Path, run_id: str) -> None:
     create_run(tmp_path, make_config(), {}, run_id)
