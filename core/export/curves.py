@@ -15,7 +15,7 @@ MAX_POINTS = 1500  # of a curve: more than a screen has pixels, and the file sta
 _TRAIN, _VAL, _ACCENT = "#2b8cc4", "#e07b39", "#0f9b9b"  # told apart by most, on white and on black
 _OF_STEPS: dict[str, tuple[str, dict[str, Any]]] = {  # what no epoch sums up
     "learning_rate": ("Learning rate", {"exponentformat": "power"}),
-    "gradient_norm": ("Norm of the gradient", {"type": "log", "tickformat": "~g"}),
+    "gradient_norm": ("Norm of the gradient", {"type": "log", "dtick": "D2", "tickformat": "~g"}),
     "images_per_second": ("Images per second", {"rangemode": "tozero"}),
 }
 _LONGEST = 28  # letters of a class name on an axis

@@ -1,5 +1,6 @@
 "use strict";
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const touch = window.matchMedia("(pointer: coarse)").matches;
 const charts = [...document.querySelectorAll("script[data-chart]")].map((script) => ({
   node: document.getElementById(script.dataset.chart),
   ...JSON.parse(script.textContent),
@@ -23,7 +24,9 @@ function themed(layout, isDark) {
 
 function draw(isDark) {
   for (const { node, data, layout } of charts) {
-    Plotly.react(node, data, themed(layout, isDark), { responsive: true, displaylogo: false });
+    // On a touch screen a drag must scroll the page, and the mode bar, always there, would cover titles and legends.
+    const config = { responsive: true, displaylogo: false, displayModeBar: touch ? false : "hover" };
+    Plotly.react(node, data, { dragmode: touch ? false : "zoom", ...themed(layout, isDark) }, config);
   }
 }
 

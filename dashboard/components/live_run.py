@@ -181,6 +181,6 @@ def _classes(run: Run, reader: MetricsReader) -> None:
     left, right = st.columns(2)
     left.plotly_chart(
         charts.class_accuracies(epochs[-1]["val_per_class_accuracy"], names), key="classes",
-        alt="Validation accuracy of each class",
+        config={"displayModeBar": False}, alt="Validation accuracy of each class",
     )  # fmt: skip
     right.html(confusion_html(np.array(epochs[-1]["val_confusion"]), names))
