@@ -37,7 +37,7 @@ def test_the_first_visit_shows_the_form_and_below_it_the_shipped_run(open_page, 
     assert [link.label for link in at.page_link] == ["Let it predict", "Look inside it", "See it learn"]
     assert "**shipped**" in said(at)
     assert [chart.proto.component_name for chart in at.get("bidi_component")] == ["alexnet_live_chart"]
-    assert "Classes after epoch 2" in said(at)
+    assert "Validation images by class, after epoch 2" in said(at)
     assert not {"stop", "resume"} & {button.key for button in at.button}
     assert not at.dataframe, "a table of one run that is not the user's says nothing"
 

@@ -400,7 +400,9 @@ def test_what_it_does_now_is_not_said_in_the_words_of_before(train: Train, monke
 
     monkeypatch.setattr(RunWriter, "report", listen)
     train(num_epochs=1, batch_size=12)
-    assert {words for phase, words in said if phase == "saving"} == {""}
+    assert {words for phase, words in said if phase == "saving"} == {
+        "", "Saving the network before its first step"
+    }  # fmt: skip
     assert {words for phase, words in said if phase == "validating"} == {"", "Validating"}
     assert {words for phase, words in said if phase == "testing"} == {"", "Testing"}
 
