@@ -1,10 +1,8 @@
 """What the address asks for: checked before a widget is drawn, and kept so that a link opens what was seen."""
 
-import contextlib
 from collections.abc import Collection
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from dashboard import state
 from dashboard.markdown import plain
@@ -46,8 +44,7 @@ def keep_first(key: str, options: Collection[str]) -> None:
     # The widget's first drawing on this page, for which Streamlit keeps neither the value nor the address of the page
     # before; and it tells the browser only of what changes later on.
     if key not in st.session_state or key not in st.query_params:
-        with contextlib.suppress(StreamlitAPIException):  # the page before may still hold the name
-            st.query_params[key] = value
+        state.put_in_address(key, value)
     st.session_state[key] = value
     if not is_kept:
         state.note_unchosen(key)

@@ -95,8 +95,13 @@ def select_run(run_id: str) -> None:
     """Show this run on every page, and name it in the address; for pages without a run picker."""
     st.session_state[RUN] = run_id
     st.session_state.pop(f"{RUN}_unchosen", None)
-    with contextlib.suppress(StreamlitAPIException):  # the page before may still hold the name for its picker
-        st.query_params[RUN] = run_id
+    put_in_address(RUN, run_id)
+
+
+def put_in_address(key: str, value: str) -> None:
+    """Name a choice there, unless the page before still holds the name for its widget."""
+    with contextlib.suppress(StreamlitAPIException):
+        st.query_params[key] = value
 
 
 def note_unchosen(key: str) -> None:

@@ -18,7 +18,8 @@ _WATCH_SECONDS = 3.0
 
 def signature(runs: list[Run]) -> list[tuple[str, str, int]]:
     """What the table of the runs shows of them; of one that trains it changes from epoch to epoch."""
-    return [(run.id, run.state.value, run.progress.epoch if run.state.is_active else 0) for run in runs]
+    states = [(run, run.state) for run in runs]
+    return [(run.id, now.value, run.progress.epoch if now.is_active else 0) for run, now in states]
 
 
 @st.fragment(run_every=_WATCH_SECONDS)
