@@ -50,7 +50,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def new_folder(path: Path) -> Iterator[Path]:
     """Gives a temporary folder beside `path`; on leaving without error it becomes `path`, else it is deleted.
 
-    What is written into it has to be synced by its writer. Raises OSError, also where `path` is taken.
+    What is written into it has to be synced by its writer. Raises OSError, also where `path` is taken by
+    anything but an empty folder.
     """
     # Not mkdtemp: on Windows its folders stay closed to other accounts, and to this one without elevation.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")

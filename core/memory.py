@@ -13,6 +13,7 @@ import sys
 
 #: read by torch; where there are no large pages it does nothing
 SETTINGS = {"THP_MEM_ALLOC_ENABLE": "1"}
+_LARGEST_OLD_THRESHOLD = 1 << 25  # the most that older releases take, and that any comes to by itself
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8  # malloc.h
 
 
@@ -26,13 +27,16 @@ def share_one_heap() -> None:
 def keep_freed_memory() -> None:
     """Keep large freed blocks for the next step."""
     if not _mallopt(_M_MMAP_THRESHOLD, 1 << 30):
-        _mallopt(_M_MMAP_THRESHOLD, 1 << 25)  # the most that older releases take
+        _mallopt(_M_MMAP_THRESHOLD, _LARGEST_OLD_THRESHOLD)
     _mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
     _mallopt(_M_TOP_PAD, 1 << 28)
 
 
 def give_freed_memory_back() -> None:
-    """After the last step, to other programs."""
+    """After the last step, to other programs; from now on as glibc does by itself once large blocks have been freed."""
+    _mallopt(_M_MMAP_THRESHOLD, _LARGEST_OLD_THRESHOLD)
+    _mallopt(_M_TRIM_THRESHOLD, 2 * _LARGEST_OLD_THRESHOLD)
+    _mallopt(_M_TOP_PAD, 1 << 17)
     if (glibc := _glibc()) is not None:
         glibc.malloc_trim(0)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.training.device import device_name
 
@@ -68,8 +67,7 @@ def training_gflop() -> float:
     """Billion operations per training image: each multiply-add of the forward pass (two operations) has one for the
     gradient of the input and one for that of the weights; only conv1's input, the image, needs no gradient.
     """
-    with torch.device("meta"):
-        rows = layer_table(AlexNet())
+    rows = layer_table()
     forward = sum(row.multiply_adds for row in rows)
     conv1 = next(row.multiply_adds for row in rows if row.name == "conv1")
     return 2 * (3 * forward - conv1) / 1e9

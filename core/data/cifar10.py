@@ -91,6 +91,10 @@ def _read(data_dir: Path) -> tuple[ImageSet, ImageSet] | None:
         return _image_set(CIFAR10(data_dir, train=True)), _image_set(CIFAR10(data_dir, train=False))
     except RuntimeError:
         return None
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} can't be read: {error.strerror}. See to its rights, or remove it."
+        ) from error
 
 
 def _image_set(dataset: CIFAR10) -> ImageSet:
@@ -175,7 +179,7 @@ def _copy(response: IO[bytes], file: IO[bytes], total: int, progress: OnProgress
             raise _DownloadError("the server sends more than the archive holds")
         seconds = time.monotonic() - start
         if seconds > 60 and done < seconds * SLOWEST_BYTES_PER_SECOND:
-            raise _DownloadError(f"the server sent only {done:,} bytes in a minute")
+            raise _DownloadError(f"the server sent only {done:,} bytes in {seconds:.0f} s")
         if seconds - reported >= _REPORT_SECONDS or done == total:
             reported = seconds
             megabytes = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"

@@ -52,6 +52,10 @@ class ImageSet:
         """The images at `indices` (int64), in that order."""
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
+    def spread(self, count: int) -> ImageSet:
+        """At most `count` images, evenly from the first to the last: a folder's come class by class."""
+        return self.select(torch.linspace(0, len(self) - 1, min(count, len(self))).long())
+
     def indices_of(self, class_name: str) -> np.ndarray:
         """Positions of the images of one class, ascending, int64."""
         label = self.class_names.index(class_name)

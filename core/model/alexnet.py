@@ -26,7 +26,7 @@ LRN_ALPHA = 1e-4  # the paper's, whose input was 0..255 less the mean
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How pixels become the network's input: cut square, stored at image_size, stretched to 227, then normalised.
+    """How pixels become the network's input: cut square, stored at image_size, normalised, then stretched to 227.
 
     image_size: side of the training images in pixels; an upload is first brought to this size, so that the network
     sees what it was trained on. mean, std: per channel, in units of 0..255; input = (pixel - mean) / std.
@@ -153,7 +153,7 @@ class AlexNet(nn.Module):
         return self._from(self.relu1, x)
 
     def _in_fewer_passes(self, x: torch.Tensor, size: int) -> torch.Tensor:
-        """The same, waiting less for the memory: bias, ReLU and LRN at once, nothing between them kept."""
+        """The same, waiting less for the memory: LRN adds the bias and does the ReLU; relu1 and relu2 are passed by."""
         x = stretched_conv(x, self.conv1, size, biased=False)
         x = self.pool1(self.lrn1(x, self.conv1.bias))
         x = self.pool2(self.lrn2(self.conv2(x, biased=False), self.conv2.bias))

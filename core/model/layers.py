@@ -50,16 +50,16 @@ def _pair(value: int | tuple[int, ...] | str) -> int:
     return value if isinstance(value, int) else value[0]
 
 
-def layer_table(model: AlexNet) -> list[LayerInfo]:
-    """Every layer of `model` in order, derived from its modules and one pass without data."""
-    network = model.without_weights().eval()
+def layer_table() -> list[LayerInfo]:
+    """Every layer of the network with ten classes, in order, derived from its modules and one pass without data."""
     with torch.device("meta"):
+        model = AlexNet().eval()
         image = torch.empty(1, 3, INPUT_SIZE, INPUT_SIZE, dtype=torch.float32)
     rows: list[LayerInfo] = []
     field, stride, offset = 1, 1, 0
     has_maps = True
     with torch.no_grad():
-        for name, output in network.activations(image):
+        for name, output in model.activations(image):
             layer = model.get_submodule(name)
             shape = tuple(output.shape[1:])
             if isinstance(layer, nn.Conv2d | MaxPool):

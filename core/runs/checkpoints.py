@@ -29,6 +29,7 @@ from core.runs.writer import RunWriter
 
 Which = Literal["best", "last"]
 FORMAT_VERSION = 1
+_TRAINING_SUFFIX = ".train.safetensors"
 _LOOKS = 5  # the writer may replace a checkpoint between a reader's look at its pointer and at its manifest
 Tensors = dict[str, torch.Tensor]
 Files = dict[str, dict[str, Any]]  # name of a file: its size and sha256
@@ -88,7 +89,7 @@ def save_checkpoint(
     before: dict[str, str | None] = {which: _pointer(writer.run, which) for which in get_args(Which)}
     is_known = name == before["last"]  # what else has its name, an attempt left that died: it may differ
     manifest = (read_json(folder / f"{name}.json") if is_known else None) or {}
-    files = {f"{name}.safetensors": _weights(model), f"{name}.train.safetensors": training_state}
+    files = {f"{name}.safetensors": _weights(model), name + _TRAINING_SUFFIX: training_state}
     manifest |= {
         "format_version": FORMAT_VERSION,
         "step": step,
@@ -151,9 +152,7 @@ def find_checkpoint(run: Run, which: str = "best") -> Checkpoint:
         if manifest is not None:
             break
     if name is None:
-        raise CheckpointError(
-            f"Run {run.id!r} has no {which} checkpoint yet; it appears with the first epoch that is saved."
-        )
+        raise CheckpointError(f"Run {run.id!r} has no {which} checkpoint yet; it appears as the training goes on.")
     manifest = manifest or {}
     if manifest.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
         raise CheckpointError(
@@ -206,12 +205,13 @@ def open_model(checkpoint: Checkpoint, device: str | torch.device = "cpu") -> Al
 
 def load_training_state(checkpoint: Checkpoint) -> Tensors:
     """What save_checkpoint got as training_state. Raises CheckpointError where it is missing or damaged."""
-    return _load_tensors(checkpoint, ".train.safetensors")
+    return _load_tensors(checkpoint, _TRAINING_SUFFIX)
 
 
 def _load_tensors(checkpoint: Checkpoint, suffix: str) -> Tensors:
     run, path = checkpoint.run, checkpoint.run.path / "checkpoints" / (checkpoint.name + suffix)
-    advice = "choose the other checkpoint, or train again"
+    with_weights = "start a new run with this one's weights to begin with"
+    advice = with_weights if suffix == _TRAINING_SUFFIX else "choose the other checkpoint, or train again"
     expected = checkpoint.files.get(path.name)
     if expected is None or not path.is_file():
         if (there := available(run)) and checkpoint.name not in {_pointer(run, which) for which in there}:
@@ -242,7 +242,7 @@ def _prune(run: Run, before: dict[str, str | None], now: dict[str, str | None]) 
     folder = run.path / "checkpoints"
     for file in [*folder.glob("step-*.json"), *folder.glob("step-*.safetensors")]:
         name = file.name.partition(".")[0]
-        if name not in kept or (file.name.endswith(".train.safetensors") and name != last):
+        if name not in kept or (file.name.endswith(_TRAINING_SUFFIX) and name != last):
             with contextlib.suppress(PermissionError):  # on Windows a viewer's open file stays until the next save
                 file.unlink(missing_ok=True)
     for derived in (run.path / "derived").glob("step-*"):

@@ -118,16 +118,20 @@ class Run:
     @property
     def state(self) -> RunState:
         """end.json decides; without it, a held lock means running, a free one that the writer died."""
-        end = self.end
-        if end is not None and end.get("state") in ("finished", "stopped", "failed"):
-            return RunState(end["state"])
+        if end := self._end_state:
+            return end
         progress = self.progress
         silence = time.time() - progress.heartbeat  # seconds
         if not self._is_locked(silence):
-            return RunState.INTERRUPTED
+            return self._end_state or RunState.INTERRUPTED  # it may have ended since the first look
         if progress.phase == WAITING:
             return RunState.WAITING
         return RunState.STALLED if progress.heartbeat > 0 and silence > STALLED_AFTER_SECONDS else RunState.RUNNING
+
+    @property
+    def _end_state(self) -> RunState | None:
+        state = (self.end or {}).get("state")
+        return RunState(state) if state in ("finished", "stopped", "failed") else None
 
     @property
     def writer(self) -> dict[str, Any]:

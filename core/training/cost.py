@@ -12,7 +12,6 @@ import torch
 from core.config import TrainConfig
 from core.data.batches import steps_in_epoch
 from core.data.images import CIFAR10_CLASSES, ImageSet
-from core.model.alexnet import AlexNet
 from core.model.layers import layer_table
 from core.runs.run import Run
 from core.runs.snapshots import count_kept
@@ -100,11 +99,12 @@ def _measured(config: TrainConfig) -> Speed:
     torch.set_num_threads(pick_threads(config))
     try:
         return Speed(*describe(config, device), batch / _fastest_step(config, images, device))
-    except torch.OutOfMemoryError as error:
-        raise out_of_memory(config) from error
+    except torch.OutOfMemoryError:
+        pass  # its traceback holds the network: what to say of it is raised once that is gone
     finally:
         torch.set_num_threads(before)
         release_memory()
+    raise out_of_memory(config)
 
 
 def _fastest_step(config: TrainConfig, images: ImageSet, device: torch.device) -> float:
@@ -123,9 +123,7 @@ def estimate(config: TrainConfig, speed: Speed | None, counts: dict[str, int]) -
     """What a run of `config` costs on `counts` (train, val, test) images at `speed`."""
     per_epoch = counts["train"] * cost_left(config, 0, 1000) / 1000 + counts["val"] * _EVALUATION_SHARE
     images = config.num_epochs * per_epoch + counts["test"] * _EVALUATION_SHARE
-    with torch.device("meta"):
-        model = AlexNet()
-    rows = layer_table(model)
+    rows = layer_table()
     parameters = sum(row.parameters for row in rows)
     kept = count_kept(config.num_epochs, steps_in_epoch(counts["train"], config.batch_size))
     return Cost(

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from core.config import TrainConfig
 from core.errors import ConfigError
-from core.memory import keep_freed_memory
+from core.memory import give_freed_memory_back, keep_freed_memory
 
 #: one training, or timing of one, at a time: one's work could end in the other's CUDA graph
 device_lock = threading.Lock()
@@ -107,6 +107,13 @@ def prepare_worker(config: TrainConfig, device: torch.device) -> int:
     else:
         torch.cuda.reset_peak_memory_stats(device)
     return threads
+
+
+def release_worker() -> None:
+    """Undo what prepare_worker did to the whole process, and give memory back. Only while holding device_lock."""
+    torch.set_num_threads(_ALL_THREADS)  # a page's thread begins with the number that was set last, anywhere
+    release_memory()
+    give_freed_memory_back()
 
 
 def release_memory() -> None:

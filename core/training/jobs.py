@@ -16,13 +16,12 @@ import torch
 
 from core.config import TrainConfig
 from core.errors import ConfigError, RunError, RunLockedError
-from core.memory import give_freed_memory_back
 from core.runs.checkpoints import available
 from core.runs.progress import WAITING
 from core.runs.run import Run, RunState, create_run, load_run
 from core.runs.writer import RunWriter
 from core.training.beginning import find_pretrained, with_its_input
-from core.training.device import describe, device_lock, pick_device, release_memory
+from core.training.device import describe, device_lock, pick_device, release_worker
 from core.training.distributed import SilentWriter, current, report_failure
 from core.training.ending import readable, train_to_its_end
 from core.training.loop import train
@@ -176,12 +175,13 @@ def _work(turn: Turn | None) -> None:
 
 def _train(writer: RunWriter, data_dir: Path) -> None:
     with device_lock:
-        with writer:
-            writer.report(phase="loading", message="Starting", force=True)
-            stopped = writer.stop_requested()  # perhaps by another process, while it waited
-            writer.end(*((RunState.STOPPED, _BEFORE_IT_BEGAN) if stopped else train_to_its_end(writer, data_dir)))
-        release_memory()
-        give_freed_memory_back()
+        try:
+            with writer:
+                writer.report(phase="loading", message="Starting", force=True)
+                stopped = writer.stop_requested()  # perhaps by another process, while it waited
+                writer.end(*((RunState.STOPPED, _BEFORE_IT_BEGAN) if stopped else train_to_its_end(writer, data_dir)))
+        finally:
+            release_worker()
 
 
 def _next_turn() -> Turn | None:
@@ -192,8 +192,8 @@ def _next_turn() -> Turn | None:
             _goes_on = False
             return None
         turn = _waiting.pop(0)
-    _run = turn.writer.run
-    return turn
+        _run = turn.writer.run
+        return turn
 
 
 def _dismiss(runs: list[Run], reason: str) -> None:
@@ -213,7 +213,7 @@ def _environment(config: TrainConfig, device: torch.device) -> dict[str, object]
         "device": name,
         "processes": current().count,
         "precision": precision,
-        "cpu_threads": os.cpu_count(),
+        "cpu_cores": os.cpu_count(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "started": time.time(),

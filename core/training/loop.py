@@ -37,7 +37,8 @@ _LOG_SECONDS = 0.25  # on a GPU, losses are read back no more often than this: e
 def train(writer: RunWriter, data_dir: Path) -> RunState:
     """Train the writer's run from where it stands to its end, or until a stop is requested.
 
-    Returns FINISHED or STOPPED. Raises CoreError with a sentence for what a user can mend.
+    Returns FINISHED or STOPPED. Raises CoreError with a sentence for what a user can mend, StopRequested where the
+    images weren't loaded yet.
     """
     config = writer.run.config
     device = pick_device(config)
@@ -49,7 +50,7 @@ def train(writer: RunWriter, data_dir: Path) -> RunState:
     attempt = {"attempt": writer.attempt, "precision": precision, "threads": threads}
     writer.log("event", event="start", step=state.step, seconds=state.seconds, **attempt)
     watched = watch(writer, config, data)
-    is_new = state.peers.broadcast(not available(writer.run))
+    is_new = state.peers.broadcast(not available(writer.run))  # the first process decides: it may have saved by now
     if is_new:
         save(writer, state)
         take_snapshot(writer, state, watched, 0)
@@ -195,7 +196,7 @@ def _finish_epoch(
     if not state.peers.broadcast(is_due or time.perf_counter() - state.saved_at > config.checkpoint_seconds):
         return
     pointers: tuple[Which, ...] = ("last",)
-    if result.accuracy > state.best_accuracy:
+    if is_due and result.accuracy > state.best_accuracy:  # else the clock would decide which is the best
         state.best_accuracy, state.best_epoch = result.accuracy, state.epoch
         pointers = ("best", "last")
     save(writer, state, val_accuracy=result.accuracy, pointers=pointers)

@@ -58,9 +58,7 @@ def watch(writer: RunWriter, config: TrainConfig, data: DataSplits) -> Watched |
     pinned = Pinned(pixels, np.array(numbers, dtype=np.int64), labels, data.val.labels.numpy())
     if current().is_first:
         _keep(writer.run, pinned)
-    count = min(_MEASURED, len(data.train))
-    spread = torch.linspace(0, len(data.train) - 1, count).long()  # a folder's images come class by class
-    return Watched(chosen, data.train.select(spread))
+    return Watched(chosen, data.train.spread(_MEASURED))
 
 
 def _photo(test: ImageSet) -> ImageSet:

@@ -52,9 +52,12 @@ class TimedSteps(NamedTuple):
 class TrainingState:
     """Everything that changes while training.
 
-    network: `model`, or what averages its gradients over several processes. step: steps done. best_accuracy,
-    best_epoch: of the best checkpoint. seconds: training time so far, over all attempts. sums: of this epoch, on the
-    device: loss times images, correct images, images.
+    model: the network whose weights each step changes. network: what a step calls, `model` or, of several processes,
+    what averages its gradients over them. average: follows its weights. judged: the one of the two that is validated
+    and saved. generator: of augmentation and dropout, seeded before each step. sums: of this epoch, on the device: loss
+    times images, correct images, images; 0 from its validation on. step: steps done. best_accuracy, best_epoch: of the
+    best checkpoint. seconds: training time so far, over all attempts. recent: the pace is told from these. started_at,
+    saved_at: on time.perf_counter.
     """
 
     model: AlexNet

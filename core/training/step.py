@@ -50,6 +50,7 @@ def _compute(
     result = torch.stack([loss.detach(), correct, count]).double()
     state.peers.total(result)
     state.optimizer.zero_grad(set_to_none=True)
+    # The mean over the whole batch: of several processes, each one's gradients are divided by how many there are.
     (loss * (state.peers.count / result[2].float())).backward()  # type: ignore[no-untyped-call]
     norm = _clipped_norm(list(state.model.parameters()), config.clip_norm)
     state.optimizer.step()

@@ -222,6 +222,15 @@ def test_unpacking_that_was_killed_heals(server: Server, tmp_path: Path) -> None
     assert server.requests == 1
 
 
+def test_files_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(folder: Path, train: bool) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder / "data_batch_1"))
+
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", refused)
+    with pytest.raises(DataError, match=r"data_batch_1 can't be read: Permission denied"):
+        cifar10._read(tmp_path)
+
+
 def test_unpacking_that_fails_half_way_leaves_no_file(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

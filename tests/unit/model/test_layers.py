@@ -39,8 +39,7 @@ SPATIAL = [name for name, (shape, *_) in BY_HAND.items() if len(shape) == 3]
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, LayerInfo]:
-    with torch.device("meta"):
-        return {row.name: row for row in layer_table(AlexNet())}
+    return {row.name: row for row in layer_table()}
 
 
 def test_every_layer_is_there_in_order(table: dict[str, LayerInfo]) -> None:
@@ -63,13 +62,6 @@ def test_kinds_are_words(table: dict[str, LayerInfo]) -> None:
     assert kinds == [
         "convolution", "ReLU", "local response norm", "max pool", "flatten", "dropout", "fully connected"
     ]  # fmt: skip
-
-
-def test_the_table_is_that_of_the_given_network() -> None:
-    with torch.device("meta"):
-        model = AlexNet(3)
-    rows = layer_table(model)
-    assert (rows[-1].output_shape, rows[-1].parameters) == ((3,), 4096 * 3 + 3)
 
 
 def geometry(name: str) -> nn.Sequential:

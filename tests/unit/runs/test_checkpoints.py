@@ -142,6 +142,11 @@ def test_a_cut_file_is_refused(copied: Run) -> None:
         whole.rename(path)
 
 
+def test_a_training_state_that_is_gone_says_how_to_go_on(copied: Run) -> None:
+    with pytest.raises(CheckpointError, match="is missing; start a new run with this one's weights to begin with"):
+        load_training_state(find_checkpoint(copied))
+
+
 def edited(run: Run, name: str, change: Callable[[dict], object]) -> None:
     path = run.path / "checkpoints" / f"{name}.json"
     manifest = json.loads(path.read_text())

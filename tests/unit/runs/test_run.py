@@ -43,6 +43,20 @@ def test_a_run_nobody_writes_is_interrupted(run: Run) -> None:
     assert not run.state.is_active
 
 
+def test_a_run_that_ends_between_two_looks_at_it_is_not_called_interrupted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = RunWriter(run)
+
+    def ends(_run: Run, _silence: float) -> bool:
+        with writer:
+            writer.end(RunState.FINISHED, "")
+        return False
+
+    monkeypatch.setattr(Run, "_is_locked", ends)
+    assert run.state is RunState.FINISHED
+
+
 def test_a_run_is_running_while_its_writer_is_open_and_interrupted_after(run: Run) -> None:
     with RunWriter(run):
         assert run.state is RunState.RUNNING

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ from core.config import make_config
 from core.errors import ConfigError, CoreError, DataError, RunError, RunLockedError, StopRequested
 from core.runs.run import Run, RunState, create_run, list_runs
 from core.runs.writer import RunWriter
-from core.training import ending, jobs
-from core.training.device import device_lock
+from core.training import device, ending, jobs
+from core.training.device import device_lock, prepare_worker
 
 CONFIG = make_config(device="cpu", precision="float32")
 
@@ -164,6 +165,25 @@ def test_of_many_starts_at_once_exactly_one_wins(start: Callable[..., Run], runs
         thread.join()
     assert (len(won), len(refused)) == (1, 24)
     assert list_runs(runs_dir) == won
+
+
+def test_after_a_run_of_one_thread_others_compute_with_all_cores_again(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepared(writer: RunWriter, _data_dir: Path) -> RunState:
+        assert prepare_worker(writer.run.config, torch.device("cpu")) == 1
+        return RunState.FINISHED
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(ending, "train", prepared)
+    monkeypatch.setattr(device, "_ALL_THREADS", 3)  # whatever this machine has
+    try:
+        jobs.start(CONFIG.model_copy(update={"num_threads": 1}), runs_dir=runs_dir, data_dir=runs_dir)
+        assert jobs.wait(30)
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture

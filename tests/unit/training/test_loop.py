@@ -246,9 +246,7 @@ def test_an_epoch_that_is_not_due_is_saved_where_the_last_save_is_long_ago(
     after_step(monkeypatch, 4, lambda _: saved.append(find_checkpoint(jobs.active(), "last").step))
     run = train(num_epochs=2, checkpoint_epochs=10)
     assert saved == [3]
-    best = find_checkpoint(run, "best")
-    accuracies = [record["val_accuracy"] for record in metrics(run).epochs()]
-    assert best.epoch == (1 if accuracies[0] >= accuracies[1] else 2)
+    assert find_checkpoint(run, "best").epoch == 2, "the clock must not decide which is the best"
     assert len(list((run.path / "checkpoints").glob("*.json"))) >= 2
 
 
