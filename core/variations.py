@@ -14,7 +14,7 @@ from core.runs.names import new_run_id
 VARIED = (
     "learning_rate", "batch_size", "optimizer", "schedule", "warmup", "num_epochs", "weight_decay", "dropout",
     "label_smoothing", "clip_norm", "flip", "crop_padding", "cutout", "cutmix", "progressive", "average_decay",
-    "normalize", "lrn_alpha", "train_limit", "seed",
+    "normalize", "lrn_alpha", "whitening", "train_limit", "seed",
 )  # fmt: skip
 MOST_RUNS = 24
 

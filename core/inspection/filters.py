@@ -30,7 +30,7 @@ def filter_weights(model: AlexNet, layer: str, channel: int) -> np.ndarray:
 def acting(kernels: np.ndarray, image_size: int) -> np.ndarray:
     """conv1's kernels (float32, ... x k x k) as far as they act on stretched images of `image_size` pixels; same shape.
 
-    Stretched images are smooth: most of a kernel never meets a signal in them, and keeps the noise that it began with.
+    Stretched images are smooth: most of a kernel never meets a signal in them, and keeps what it began with.
     Here it is C^1/2 kernel C^1/2, where C is the covariance, along an axis, of the pixels under a window if the stored
     ones were independent. The squares sum up to the variance of the kernel's output. Without stretching C is 1.
     """

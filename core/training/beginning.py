@@ -13,6 +13,7 @@ from core.errors import CheckpointError, ConfigError, RunError
 from core.model.alexnet import AlexNet, InputSpec
 from core.runs.checkpoints import Checkpoint, find_checkpoint, open_model
 from core.runs.run import load_run
+from core.training.whitening import whiten
 
 
 def find_pretrained(config: TrainConfig, runs_dir: Path) -> Checkpoint | None:
@@ -26,17 +27,17 @@ def find_pretrained(config: TrainConfig, runs_dir: Path) -> Checkpoint | None:
 
 
 def with_its_input(config: TrainConfig, pretrained: Checkpoint | None) -> TrainConfig:
-    """`config` with the input scale and the LRN that the pretrained weights were made for."""
+    """`config` with the input scale and the LRN that the pretrained weights were made for, and conv1 theirs."""
     if pretrained is None:
         return config
     scale = "standard" if any(pretrained.input_spec.mean) else "unit"
-    return config.model_copy(update={"normalize": scale, "lrn_alpha": pretrained.lrn_alpha})
+    return config.model_copy(update={"normalize": scale, "lrn_alpha": pretrained.lrn_alpha, "whitening": False})
 
 
 def new_network(config: TrainConfig, images: ImageSet, pretrained: Checkpoint | None = None) -> AlexNet:
-    """A network for the training images, initialised from the seed, then from the pretrained weights if there are any.
-
-    Where their classes differ from those of the images, fc8 keeps its own.
+    """A network for the training images, initialised from the seed, then conv1 from the images if it is to be whitened,
+    or all from the pretrained weights if there are any. Where their classes differ from those of the images, fc8 keeps
+    its own.
     """
     names = images.class_names
     spec = replace(pretrained.input_spec, image_size=images.image_size) if pretrained else _input_spec(config, images)
@@ -47,6 +48,8 @@ def new_network(config: TrainConfig, images: ImageSet, pretrained: Checkpoint | 
         if pretrained.class_names != names:
             weights = {name: value for name, value in weights.items() if not name.startswith("fc8.")}
         model.load_state_dict(weights, strict=False)
+    elif config.whitening:
+        whiten(model.conv1, images, spec)
     return model
 
 

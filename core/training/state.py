@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -129,7 +130,9 @@ def begin(writer: RunWriter, config: TrainConfig, images: ImageSet, device: torc
     """
     run = writer.run
     if available(run):
-        state = _around(load_model(run, "last", device).requires_grad_(True), config, len(images), device)
+        # A copy: the weights that are loaded lie in the checkpoint's file, which a later save deletes.
+        model = copy.deepcopy(load_model(run, "last", device)).requires_grad_(True)
+        state = _around(model, config, len(images), device)
         _restore(run, state)
     else:
         pretrained = find_pretrained(config, run.path.parent)

@@ -17,8 +17,8 @@ from dashboard.images import png_url
 from dashboard.markdown import plain
 
 _ACTING = (
-    "Small images, stretched to 227 pixels, are smooth. Most of a filter never meets a signal in them, and keeps the "
-    "noise that it began with. This is the part that acts; the weights themselves are on the page Walkthrough."
+    "Small images, stretched to 227 pixels, are smooth. Most of a filter never meets a signal in them, and keeps "
+    "what it began with. This is the part that acts; the weights themselves are on the page Walkthrough."
 )
 _PHOTO_PIXELS = 224  # about as wide as its column
 _FILTER_PIXELS = 4  # screen pixels a weight

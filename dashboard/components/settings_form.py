@@ -55,7 +55,7 @@ def pick_settings() -> TrainConfig | None:
 
 def _changes(config: TrainConfig) -> None:
     """What differs from the preset: the settings themselves are folded away."""
-    elsewhere = {*_NO_PRESETS, *(("normalize", "lrn_alpha") if config.pretrained else ())}
+    elsewhere = {*_NO_PRESETS, *(("normalize", "lrn_alpha", "whitening") if config.pretrained else ())}
     here = {name: getattr(config, name) for name in TrainConfig.model_fields if name not in elsewhere}
     usual = make_config(**_data(), preset=config.preset)
     changed = differing_settings({"preset": {name: getattr(usual, name) for name in here}, "form": here})["form"]

@@ -40,10 +40,13 @@ def test_a_run_begins_with_the_weights_and_the_lrn_of_another_and_says_so(
     narrow_run: Run, tiny_config: ConfigFactory, data_dir: Path
 ) -> None:
     runs_dir = narrow_run.path.parent
-    config = tiny_config(pretrained=narrow_run.id, lrn_alpha=2.0, normalize="unit", num_epochs=1, learning_rate=1e-12)
+    config = tiny_config(
+        pretrained=narrow_run.id, lrn_alpha=2.0, normalize="unit", whitening=True, num_epochs=1, learning_rate=1e-12
+    )
     run = jobs.start(config, runs_dir=runs_dir, data_dir=data_dir, run_id="tuned")
     assert jobs.wait(200)
     assert (run.config.lrn_alpha, run.config.normalize) == (narrow_run.config.lrn_alpha, "standard")
+    assert not run.config.whitening
     before, after = (load_model(each).state_dict() for each in (narrow_run, run))
     for name, value in after.items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=1e-9, msg=name)
