@@ -107,8 +107,8 @@ class TrainConfig(BaseModel):
     whitening: bool = Field(
         False,
         description="Begin conv1 with the patterns that patches of the training images are made of (their principal "
-        "components, whitened) instead of at random: more is learnt in few epochs, but one doesn't see its filters "
-        "emerge from noise. Without effect where the weights to begin with are a run's.",
+        "components, whitened) instead of at random: more is learnt from few images or in few epochs, but one doesn't "
+        "see its filters emerge from noise. Without effect where the weights to begin with are a run's.",
     )
     seed: Annotated[int, Ge(0), Lt(2**31)] = Field(0, description="Decides the split, the weights and the order.")
     device: Device = Field("auto", description="auto takes a CUDA GPU where there is one, else the CPU.")
