@@ -1,4 +1,4 @@
-// A table of buttons: one a cell, and one a class in the margins, which stands for the whole row or column (-1).
+// Follows newest.js. A table of buttons: one a cell, and one a class in the margins, which stands for the whole row or column (-1).
 const MISTAKE = "#D55E00"
 const NARROWEST = 24 // CSS pixels a cell: with many classes the table scrolls
 const MOST = 55 // percent of the colour in a cell: with more, the light theme's text has less contrast than 4.5 to 1
@@ -78,13 +78,15 @@ function onKey(state, event) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const state = (parentElement.confusion ??= { root: parentElement, drawn: "" })
-  state.send = setTriggerValue
-  const frame = parentElement.querySelector(".scroll")
-  frame.setAttribute("aria-label", data.alt)
-  frame.onkeydown = (event) => onKey(state, event)
-  const drawn = JSON.stringify([data.names, data.counts])
-  if (state.drawn !== drawn) build(state, data)
-  state.drawn = drawn
-  press(state, data.selected)
+  return newest(parentElement, () => {
+    const state = (parentElement.confusion ??= { root: parentElement, drawn: "" })
+    state.send = setTriggerValue
+    const frame = parentElement.querySelector(".scroll")
+    frame.setAttribute("aria-label", data.alt)
+    frame.onkeydown = (event) => onKey(state, event)
+    const drawn = JSON.stringify([data.names, data.counts])
+    if (state.drawn !== drawn) build(state, data)
+    state.drawn = drawn
+    press(state, data.selected)
+  })
 }

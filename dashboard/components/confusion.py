@@ -1,6 +1,5 @@
 """The confusion matrix as a table of buttons, and the choice of the images of one cell."""
 
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -8,9 +7,9 @@ import streamlit as st
 
 from core.outcomes import Order, Outcomes
 from dashboard import links, state
+from dashboard.components.frontend import script, style
 from dashboard.html_charts import confusion_html
 
-_HERE = Path(__file__).parent
 _ANY, _WRONG = "any class", "a wrong class"
 _MOST_CLASSES = 60
 _MARGIN = -1  # stands for a whole row or column
@@ -18,8 +17,8 @@ _MARGIN = -1  # stands for a whole row or column
 _COMPONENT = st.components.v2.component(
     "alexnet_confusion",
     html="<div class='scroll' role='group'></div>",
-    css=(_HERE / "confusion.css").read_text(encoding="utf-8"),
-    js=(_HERE / "confusion.js").read_text(encoding="utf-8"),
+    css=style("confusion.css"),
+    js=script("confusion.js"),
 )
 
 

@@ -1,4 +1,4 @@
-// Sent with every message, so it stays short. One state per mount, kept over reruns.
+// Follows newest.js. Sent with every message, so it stays short. One state per mount, kept over reruns.
 const mounts = new WeakMap()
 
 // Okabe-Ito, [on light, on dark].
@@ -166,20 +166,20 @@ function unmount(parentElement, state) {
 }
 
 export default function ({ data, parentElement }) {
-  const state = mounts.get(parentElement) ?? mount(parentElement)
-  Object.assign(state, { data, theme: readTheme(parentElement) })
-  layOut(state)
-  const run = (state.run = {})
-  loadPlotly(data.plotly).then(
-    (plotly) => {
-      state.plotly = plotly
-      schedule(state)
-    },
-    (error) => {
-      state.grid.innerHTML = "<div class='lc-failed' role='alert'></div>"
-      state.grid.firstChild.textContent = error.message
-    },
-  )
-  // Streamlit also calls the cleanup of a run that newer data overtook: only the last one counts.
-  return () => state.run === run && unmount(parentElement, state)
+  const show = () => {
+    const state = mounts.get(parentElement) ?? mount(parentElement)
+    Object.assign(state, { data, theme: readTheme(parentElement) })
+    layOut(state)
+    loadPlotly(data.plotly).then(
+      (plotly) => {
+        state.plotly = plotly
+        schedule(state)
+      },
+      (error) => {
+        state.grid.innerHTML = "<div class='lc-failed' role='alert'></div>"
+        state.grid.firstChild.textContent = error.message
+      },
+    )
+  }
+  return newest(parentElement, show, () => unmount(parentElement, mounts.get(parentElement)))
 }

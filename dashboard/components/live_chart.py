@@ -13,17 +13,17 @@ import plotly
 import streamlit as st
 
 from core.files import replacing
+from dashboard.components.frontend import script, style
 from dashboard.panels import Panel, panel_spec, x_span
 
 STATIC_DIR = Path(__file__).resolve().parents[1] / "static"
-_HERE = Path(__file__).parent
 _PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 _COMPONENT = st.components.v2.component(
     "alexnet_live_chart",
     html="<div class='lc'><div class='lc-grid'></div></div>",
-    css=(_HERE / "live_chart.css").read_text(encoding="utf-8"),
-    js=(_HERE / "live_chart.js").read_text(encoding="utf-8"),
+    css=style("live_chart.css"),
+    js=script("live_chart.js"),
     isolate_styles=False,  # plotly.js puts its own style sheet in the page, out of a shadow root
 )
 

@@ -1,4 +1,4 @@
-// Sent with every message, so it stays short. One state per mount, kept over reruns.
+// Follows newest.js and pick.js. Sent with every message, so it stays short. One state per mount, kept over reruns.
 const mounts = new WeakMap()
 const LINE = 15 // CSS pixels under a tile for each line of its caption
 const GAP = 6
@@ -147,22 +147,22 @@ function decode(state, png) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const state = mounts.get(parentElement) ?? mount(parentElement)
-  state.send = setTriggerValue
-  state.canvas.setAttribute("aria-label", `${data.alt} Arrow keys choose a ${data.noun}.`)
-  adopt(state, data.selected)
-  const run = (state.run = {})
-  decode(state, data.png).then(() => {
-    if (state.run !== run) return
-    // Together with the picture they belong to: the old one stays until the new one is decoded.
-    Object.assign(state, { data, silent: new Set(data.silent), picture: state.image })
-    paint(state)
-  })
-  // Streamlit also calls the cleanup of a run that newer data overtook: only the last one counts.
-  return () => {
-    if (state.run !== run) return
-    clearTimeout(state.timer)
-    state.observer.disconnect()
-    mounts.delete(parentElement)
+  const show = (isNewest) => {
+    const state = mounts.get(parentElement) ?? mount(parentElement)
+    state.send = setTriggerValue
+    state.canvas.setAttribute("aria-label", `${data.alt} Arrow keys choose a ${data.noun}.`)
+    adopt(state, data.selected)
+    decode(state, data.png).then(() => {
+      if (!isNewest()) return
+      // Together with the picture they belong to: the old one stays until the new one is decoded.
+      Object.assign(state, { data, silent: new Set(data.silent), picture: state.image })
+      paint(state)
+    })
   }
+  return newest(parentElement, show, () => {
+    const { timer, observer } = mounts.get(parentElement)
+    clearTimeout(timer)
+    observer.disconnect()
+    mounts.delete(parentElement)
+  })
 }

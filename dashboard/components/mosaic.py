@@ -2,23 +2,21 @@
 
 import base64
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core.inspection.mosaic import Mosaic
 from dashboard import state
-
-_HERE = Path(__file__).parent
+from dashboard.components.frontend import script, style
 
 _COMPONENT = st.components.v2.component(
     "alexnet_mosaic",
     html="<div class='frame'><canvas tabindex='0' role='application'></canvas>"
     "<div class='hover'></div><div class='selected'></div></div>"
     "<div class='spoken' aria-live='polite'></div>",
-    css=(_HERE / "mosaic.css").read_text(encoding="utf-8"),
-    js="".join((_HERE / name).read_text(encoding="utf-8") for name in ("pick.js", "mosaic.js")),
+    css=style("mosaic.css"),
+    js=script("pick.js", "mosaic.js"),
 )
 
 

@@ -1,4 +1,4 @@
-// Follows pick.js. One state per mount, kept over reruns.
+// Follows newest.js and pick.js. One state per mount, kept over reruns.
 const mounts = new WeakMap()
 const INPUT = 227 // pixels a side: what the network sees
 const SHARP = 2 // canvas pixels per input pixel
@@ -138,21 +138,20 @@ function decode(state, jpeg) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const state = mounts.get(parentElement) ?? mount(parentElement)
-  state.send = setTriggerValue
-  adopt(state, data.unit)
-  const run = (state.run = {})
-  decode(state, data.photo).then(() => {
-    if (state.run !== run) return
-    Object.assign(state, { data, photo: state.image, values: new Float32Array(bytes(data.values).buffer) })
-    state.map.setAttribute("aria-label", `${data.alt} Arrow keys choose a pixel, Escape lets it go.`)
-    parentElement.querySelector(".photo canvas").setAttribute("aria-label", data.photoAlt)
-    paint(state)
-  })
-  // Streamlit also calls the cleanup of a run that newer data overtook: only the last one counts.
-  return () => {
-    if (state.run !== run) return
-    clearTimeout(state.timer)
-    mounts.delete(parentElement)
+  const show = (isNewest) => {
+    const state = mounts.get(parentElement) ?? mount(parentElement)
+    state.send = setTriggerValue
+    adopt(state, data.unit)
+    decode(state, data.photo).then(() => {
+      if (!isNewest()) return
+      Object.assign(state, { data, photo: state.image, values: new Float32Array(bytes(data.values).buffer) })
+      state.map.setAttribute("aria-label", `${data.alt} Arrow keys choose a pixel, Escape lets it go.`)
+      parentElement.querySelector(".photo canvas").setAttribute("aria-label", data.photoAlt)
+      paint(state)
+    })
   }
+  return newest(parentElement, show, () => {
+    clearTimeout(mounts.get(parentElement).timer)
+    mounts.delete(parentElement)
+  })
 }

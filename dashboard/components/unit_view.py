@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ import streamlit as st
 from PIL import Image
 
 from core.inspection.receptive_field import centers, receptive_field
+from dashboard.components.frontend import script, style
 from dashboard.images import jpeg
-
-_HERE = Path(__file__).parent
 
 _COMPONENT = st.components.v2.component(
     "alexnet_unit_view",
@@ -26,8 +24,8 @@ _COMPONENT = st.components.v2.component(
     "<span class='low'></span><canvas width='256' height='1'></canvas><span class='high'></span></span></div></div>"
     "</div><div class='reading'><span class='where'></span><span class='seen'></span></div>"
     "<div class='spoken' aria-live='polite'></div>",
-    css=(_HERE / "unit_view.css").read_text(encoding="utf-8"),
-    js="".join((_HERE / name).read_text(encoding="utf-8") for name in ("pick.js", "unit_view.js")),
+    css=style("unit_view.css"),
+    js=script("pick.js", "unit_view.js"),
 )
 
 
