@@ -25,7 +25,7 @@ from core.runs.run import Run
 from dashboard import snapshots
 from dashboard.cache import network
 from dashboard.image_sets import test_fingerprint, test_images
-from dashboard.images import Chosen, jpeg
+from dashboard.images import Chosen, jpeg_url
 from dashboard.slots import slot
 
 _LOOK_SECONDS = 0.5
@@ -48,15 +48,18 @@ def compute_atlas(checkpoint: Checkpoint, on_batch: Callable[[int], object]) -> 
     _compute(checkpoint, ATLAS_FILE, Atlas.load, inspect_channels, on_batch)
 
 
-def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> bytes:
-    """A JPEG of the patches to which a channel that isn't dead responds most. Raises DataError without test images."""
+def patches(checkpoint: Checkpoint, found: Atlas, layer: str, channel: int) -> str:
+    """A picture of the patches to which a channel that isn't dead responds most, as an address (jpeg_url).
+
+    Raises DataError without test images.
+    """
     images = test_images(checkpoint.run)
     return _patches((checkpoint.fingerprint, found.images, layer), channel, images, found.layers[layer])
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _patches(key: tuple[str, ...], channel: int, _images: ImageSet, _entries: LayerAtlas) -> bytes:
-    return jpeg(top_patches(_images, _entries, key[-1], channel))
+def _patches(key: tuple[str, ...], channel: int, _images: ImageSet, _entries: LayerAtlas) -> str:
+    return jpeg_url(top_patches(_images, _entries, key[-1], channel))
 
 
 def embedding(checkpoint: Checkpoint) -> Embedding | None:

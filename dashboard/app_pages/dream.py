@@ -13,14 +13,14 @@ from dashboard.components.climbing import WIDTH, climb, reached
 from dashboard.components.goal_picker import effort_picker, goal_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
-from dashboard.images import Chosen
+from dashboard.images import Chosen, png_url
 from dashboard.markdown import plain
 
 
 def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is_whole: bool) -> None:
     """The picture, how far it meets the goal, and what test images reach."""
     left, right = st.columns([3, 2])
-    left.image(picture, width=WIDTH, alt=f"A picture that raises {name}")
+    left.image(png_url(picture), width=WIDTH, alt=f"A picture that raises {name}")
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
     with right:

@@ -15,7 +15,7 @@ from dashboard.components.image_picker import image_picker
 from dashboard.components.picture_edits import picture_edits
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
-from dashboard.images import Chosen
+from dashboard.images import Chosen, jpeg_url
 from dashboard.markdown import plain
 
 _TOP = 5
@@ -51,9 +51,9 @@ def poke(checkpoint: Checkpoint, image: Chosen) -> None:
 
 def show_pictures(checkpoint: Checkpoint, image: Chosen) -> None:
     left, right = st.columns(2, wrap=False)
-    left.image(image.enlarged(), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch")
+    left.image(jpeg_url(image.enlarged()), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch")
     right.image(
-        cache.seen_by_network(checkpoint, image), caption="What the network sees", width="stretch",
+        jpeg_url(cache.seen_by_network(checkpoint, image)), caption="What the network sees", width="stretch",
         alt="The picture after cutting, scaling and stretching to 227 × 227",
     )  # fmt: skip
 

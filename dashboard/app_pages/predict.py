@@ -10,7 +10,7 @@ from dashboard import cache, charts
 from dashboard.components.image_picker import image_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
-from dashboard.images import Chosen, thumbnail
+from dashboard.images import Chosen, jpeg_url, thumbnail
 from dashboard.markdown import plain, some
 
 _TOP = 5
@@ -30,9 +30,11 @@ def show_one(checkpoint: Checkpoint, image: Chosen, prediction: Prediction) -> N
     if image.label is None:
         st.caption(f"It has to choose one of the classes that it knows: {some(prediction.class_names, _MOST_NAMES)}.")
     original, seen, bars = st.columns([1, 1, 2])
-    original.image(image.enlarged(), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch")
+    original.image(
+        jpeg_url(image.enlarged()), caption=plain(image.name), alt=f"The picture: {image.name}", width="stretch"
+    )
     seen.image(
-        cache.seen_by_network(checkpoint, image), caption="What the network sees, 227 × 227", width="stretch",
+        jpeg_url(cache.seen_by_network(checkpoint, image)), caption="What the network sees, 227 × 227", width="stretch",
         alt="The picture after cutting, scaling and stretching to 227 × 227",
     )  # fmt: skip
     bars.plotly_chart(

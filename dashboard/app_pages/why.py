@@ -11,7 +11,7 @@ from dashboard.components.attribution import show_attribution
 from dashboard.components.image_picker import image_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
-from dashboard.images import Chosen
+from dashboard.images import Chosen, jpeg_url
 from dashboard.markdown import plain
 
 _TOP = 5
@@ -35,7 +35,7 @@ def explain(checkpoint: Checkpoint, image: Chosen, prediction: Prediction) -> No
     photo, choice, bars = st.columns([2, 3, 4])
     truth = f": {image.label}" if image.label else ""
     photo.image(
-        cache.seen_by_network(checkpoint, image), caption=plain(f"{image.name}{truth}"), width="stretch",
+        jpeg_url(cache.seen_by_network(checkpoint, image)), caption=plain(f"{image.name}{truth}"), width="stretch",
         alt=f"What the network sees: {image.name}",
     )  # fmt: skip
     with choice:

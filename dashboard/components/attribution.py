@@ -8,7 +8,7 @@ from core.inspection.attribution import SQUARE, Attribution, Method
 from core.inspection.overlay import color_limit, overlay
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache
-from dashboard.images import Chosen
+from dashboard.images import Chosen, jpeg_url
 from dashboard.markdown import plain
 
 
@@ -64,7 +64,7 @@ def show_attribution(
     )  # fmt: skip
     name = checkpoint.class_names[target]
     place.image(
-        overlay(cache.seen_by_network(checkpoint, image), found.values, opacity, signed=found.is_signed),
+        jpeg_url(overlay(cache.seen_by_network(checkpoint, image), found.values, opacity, signed=found.is_signed)),
         caption=f"{words.title} for {plain(name)}", width="stretch",
         alt=f"{words.title}: which pixels speak for {name}",
     )  # fmt: skip

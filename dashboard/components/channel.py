@@ -16,7 +16,7 @@ from dashboard.components.layer_picker import pick_channel
 from dashboard.components.unit_view import EnlargedMap, unit_just_pinned, unit_view
 from dashboard.components.what_raises import what_raises
 from dashboard.drawing import number_table
-from dashboard.images import Chosen
+from dashboard.images import Chosen, png_url
 
 _FILTER_PIXELS = 240
 
@@ -109,4 +109,4 @@ def _filter(checkpoint: Checkpoint, layer: str, channel: int) -> None:
             f"Its filter: a {height} × {width} kernel for each of {inputs} input channels. Red adds, blue takes away"
         )
     large = enlarged(filter_image(kernel), _FILTER_PIXELS)
-    st.image(large, caption=about, width=_FILTER_PIXELS, alt=f"The filter of channel {channel}")
+    st.image(png_url(large), caption=about, width=_FILTER_PIXELS, alt=f"The filter of channel {channel}")

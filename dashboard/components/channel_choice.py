@@ -13,6 +13,7 @@ from core.inspection.mosaic import Mosaic, Scale, colormap, colormap_of
 from core.inspection.ranking import Order, Show, keep_channels, order_channels
 from dashboard import links, state
 from dashboard.components.layer_picker import pick_layer, pick_stage
+from dashboard.images import png_url
 from dashboard.markdown import plain
 
 
@@ -85,5 +86,5 @@ def color_strip(colors: str, low: str, high: str, *, alt: str) -> None:
     """The colour map of that name between the words for its ends."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(low, width="content")
-        st.image(Image.fromarray(np.tile(colormap(colors), (12, 1, 1))), width=200, alt=alt)
+        st.image(png_url(Image.fromarray(np.tile(colormap(colors), (12, 1, 1)))), width=200, alt=alt)
         st.caption(high, width="content")

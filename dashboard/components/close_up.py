@@ -13,7 +13,7 @@ from core.runs.checkpoints import Checkpoint
 from dashboard import cache, charts, judgement_charts, state
 from dashboard.components.judged import TEST, VALIDATION, Judged
 from dashboard.components.status import error_box
-from dashboard.images import Chosen
+from dashboard.images import Chosen, jpeg_url
 from dashboard.markdown import plain
 
 _TOP = 5
@@ -74,7 +74,7 @@ def _details(checkpoint: Checkpoint, judged: Judged, index: int, truth: str, gue
 def _picture(checkpoint: Checkpoint, image: Chosen, outcomes: Outcomes, guess: str, truth: str) -> None:
     """The image, and where the network looked."""
     with st.grid(3, min_column_width=110):
-        st.image(image.enlarged(), caption="The picture, pixel by pixel", width="stretch", alt=f"A {truth}")
+        st.image(jpeg_url(image.enlarged()), caption="The picture, pixel by pixel", width="stretch", alt=f"A {truth}")
         for name in dict.fromkeys((guess, truth)):
             _grad_cam(checkpoint, image, outcomes.class_names.index(name), name)
 
@@ -102,7 +102,7 @@ def _grad_cam(checkpoint: Checkpoint, image: Chosen, target: int, name: str) -> 
         error_box(error)
         return
     st.image(
-        overlay(cache.seen_by_network(checkpoint, image), found.values, _OPACITY),
+        jpeg_url(overlay(cache.seen_by_network(checkpoint, image), found.values, _OPACITY)),
         caption=f"Grad-CAM: what speaks for {plain(name)}", width="stretch",
         alt=f"Where the network saw what speaks for {name}",
     )  # fmt: skip

@@ -19,7 +19,7 @@ from dashboard.components.channel_choice import ColorScale, color_bar, color_str
 from dashboard.components.layer_picker import pick_channel
 from dashboard.components.mosaic import channel_mosaic
 from dashboard.components.status import error_box
-from dashboard.images import Chosen
+from dashboard.images import Chosen, jpeg_url, png_url
 from dashboard.markdown import plain
 
 _MOSAICS_HEIGHT = 520  # pixels: the three scroll together, and the enlarged channel stays in sight
@@ -40,7 +40,8 @@ def both_predictions(a: Checkpoint, b: Checkpoint, image: Chosen) -> None:
     words = [f"{name}: {found.label}, {found.probabilities.max():.1%}" for name, found in said.items()]
     left, right = st.columns([1, 3], vertical_alignment="center")
     left.image(
-        cache.seen_by_network(a, image), caption=plain(f"{image.name}{f', {image.label}' if image.label else ''}"),
+        jpeg_url(cache.seen_by_network(a, image)),
+        caption=plain(f"{image.name}{f', {image.label}' if image.label else ''}"),
         width=227, alt=f"What network A sees of {image.name}",
     )  # fmt: skip
     right.plotly_chart(
@@ -105,7 +106,7 @@ def _enlarged(found: Comparison, levels: list[Levels], channel: int) -> None:
             quiet = ", hardly responds" if channel in side.silent else ""
             picture = Image.fromarray(colormap(side.colors)[side.pixels[channel]])
             st.image(
-                enlarged(picture, _ENLARGED),
+                png_url(enlarged(picture, _ENLARGED)),
                 caption=f"{name}, channel {channel}{quiet}", width="stretch", alt=f"{name}: map of channel {channel}",
             )  # fmt: skip
     with numbers:

@@ -13,7 +13,7 @@ from dashboard import cache, image_sets, state, surveys
 from dashboard.components.status import STAY
 from dashboard.components.survey_pass import survey_pass
 from dashboard.components.thumbnails import thumbnails
-from dashboard.images import Chosen
+from dashboard.images import Chosen, jpeg_url
 from dashboard.markdown import plain, some
 from dashboard.neighbour_charts import embedding_map
 
@@ -89,7 +89,7 @@ def _picture(checkpoint: Checkpoint, image: Chosen) -> None:
     """What is asked about, and what the network says of it."""
     name, probability = cache.predictions(checkpoint, [image])[0].top(1)[0]
     picture, words = st.columns([1, 2], vertical_alignment="center")
-    picture.image(image.enlarged(), width="stretch", alt=f"The picture: {image.name}")
+    picture.image(jpeg_url(image.enlarged()), width="stretch", alt=f"The picture: {image.name}")
     truth = f" ({plain(image.label)})" if image.label else ""
     title = plain(image.name[:1].upper() + image.name[1:])
     words.markdown(f"**{title}**{truth}: taken for **{plain(name)}** with {probability:.0%}.")

@@ -127,11 +127,11 @@ function mount(root) {
   return state
 }
 
-function decode(state, jpeg) {
-  if (state.jpeg !== jpeg) {
-    state.jpeg = jpeg
+function decode(state, url) {
+  if (state.url !== url) {
+    state.url = url
     state.image = new Image()
-    state.image.src = `data:image/jpeg;base64,${jpeg}`
+    state.image.src = url
     state.decoded = state.image.decode()
   }
   return state.decoded

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from core.inspection.receptive_field import centers, receptive_field
 from dashboard.components.frontend import script, style
-from dashboard.images import jpeg
+from dashboard.images import jpeg_url
 
 _COMPONENT = st.components.v2.component(
     "alexnet_unit_view",
@@ -64,7 +63,7 @@ def unit_view(
     first, second = centers(shown.layer)[:2]
     fields = [receptive_field(shown.layer, i, i) for i in range(size)]
     data: dict[str, Any] = {
-        "photo": _base64(jpeg(Image.fromarray(photo))), "photoAlt": alt,
+        "photo": jpeg_url(photo), "photoAlt": alt,
         "name": shown.title, "alt": f"Map of {shown.title}, {size} × {size}.", "channel": shown.channel, "size": size,
         "strongest": int(shown.values.argmax()), "hasStrongest": shown.has_strongest,
         "values": _base64(shown.values.astype("<f4")),

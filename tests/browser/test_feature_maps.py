@@ -110,3 +110,24 @@ def test_a_test_image_is_chosen_among_thumbnails_while_they_stay_open(serve, win
     expect(page.get_by_label("Test image, 0 to 5")).to_have_value(chosen)
     expect(page.get_by_text(re.compile(f"test image {chosen}, .* selected"))).to_be_attached()
     expect(thumbnails).to_be_visible()
+
+
+def test_the_newest_choice_is_drawn_however_late_the_scripts_come(serve, window, trained_run):
+    """A browser that waits for one module several times, goes on in any order."""
+    tabs, held = window(), []
+    tabs.context.add_init_script(
+        "const made = URL.createObjectURL\n"
+        "URL.createObjectURL = blob => blob.type === 'text/javascript'"
+        " ? `${location.origin}/held.js?${made(blob)}` : made(blob)"
+    )
+    tabs.context.route(re.compile("/held.js"), lambda route: held.append(route))
+    page = tabs.open(f"{serve(trained_run.path.parent).url}/feature_maps?layer=conv1")
+    for layer, channels in (("conv1", 96), ("conv2", 256), ("conv3", 384), ("conv4", 384), ("conv5", 256)):
+        page.get_by_text(layer, exact=True).click()
+        expect(page.get_by_text(f"All {channels} channels of {layer}")).to_be_visible()
+    assert len(held) == 2  # of the mosaic and of the enlarged map
+    for route in held:
+        module = route.request.url.partition("?")[2]
+        route.fulfill(body=f"export {{ default }} from '{module}'", content_type="text/javascript")
+    expect(page.locator(MOSAIC)).to_have_attribute("data-painted", re.compile("256 feature maps of conv5"))
+    expect(page.locator(".st-key-unit .name")).to_have_text(re.compile("conv5"))
