@@ -151,7 +151,6 @@ def _runs(options: argparse.Namespace) -> int:
 def _diagnose(options: argparse.Namespace) -> int:
     run = load_run(options.runs_dir, options.run_id)
     reader = MetricsReader(run.path)
-    reader.poll()
     found = diagnose(run, reader)
     if options.json:
         print(json.dumps([asdict(finding) for finding in found]))

@@ -118,7 +118,6 @@ def _rate(folder: Path) -> float:
     """Images/s of the median step of the next seconds: saving and validating don't count."""
     (run,) = list_runs(folder)
     reader = MetricsReader(run.path)
-    reader.poll()
     before = len(reader.steps()["step"])
     time.sleep(_WINDOW_SECONDS)
     reader.poll()

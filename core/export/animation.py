@@ -66,7 +66,6 @@ def _frames(
     run: Run, epochs: Sequence[float], layer: str, pinned: Pinned, position: int, progress: OnProgress
 ) -> Iterator[Image.Image]:
     reader = MetricsReader(run.path)
-    reader.poll()
     accuracies = {record["epoch"]: record["val_accuracy"] for record in reader.epochs()}
     names = run.data.get("class_names", [])
     for done, epoch in enumerate(epochs):

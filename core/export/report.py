@@ -56,7 +56,6 @@ class Subject:
 def export_report(subject: Subject, path: Path, progress: OnProgress = no_progress) -> None:
     """Write the report, about 6 MB, most of it the plotting library. Raises ExportError where it can't be written."""
     reader = MetricsReader(subject.checkpoint.run.path)
-    reader.poll()
 
     def judging(done: int) -> None:
         progress(2, _STAGES, f"Judging test images: {done:,}")

@@ -25,7 +25,6 @@ def export_csv(run: Run, table: Table, path: Path) -> None:
     the file can't be written.
     """
     reader = MetricsReader(run.path)
-    reader.poll()
     frame = step_table(reader) if table == "steps" else epoch_table(reader.epochs(), run.data.get("class_names", ()))
     if frame.empty:
         raise ExportError(f"Run {run.id!r} has logged no {table} yet; try again a little later.")

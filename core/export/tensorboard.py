@@ -43,7 +43,6 @@ def export_tensorboard(run: Run, path: Path, progress: OnProgress = no_progress)
     folder already; RunError for a damaged snapshot.
     """
     reader = MetricsReader(run.path)
-    reader.poll()
     if not len(reader.steps()["step"]):
         raise ExportError(f"Run {run.id!r} has logged no step yet; try again a little later.")
     with _destination(path) as folder:

@@ -51,7 +51,7 @@ def segment_paths(run_path: Path) -> list[Path]:
 
 
 class MetricsReader:
-    """What a run has logged so far. `poll` reads only what is new; safe to share between threads.
+    """What a run has logged until it is made, and with each `poll` what is new since; safe to share between threads.
 
     damaged counts lines that failed their check and were skipped. version grows whenever anything changed.
     """
@@ -61,6 +61,7 @@ class MetricsReader:
         self._lock = threading.Lock()
         self.version = 0
         self._reset()
+        self.poll()
 
     def _reset(self) -> None:
         self._places: dict[str, tuple[int, int]] = {}  # of each segment: its inode, the bytes taken in

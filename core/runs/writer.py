@@ -82,19 +82,19 @@ class RunWriter:
                 self._metrics = -1
                 self._lock.release()
 
+    @property
     def stop_requested(self) -> bool:
         """Whether someone asked this run to stop (`Run.request_stop`)."""
         return self.run.stop_requested
 
+    @property
     def learning_rate_factor(self) -> float:
         """The latest that someone asked for (`Run.request_learning_rate_factor`); 0 where nobody did."""
         return self.run.learning_rate_factor or 0.0
 
     def rate_changes(self) -> list[RateChange]:
         """How the learning rate was changed in earlier attempts."""
-        reader = MetricsReader(self.run.path)
-        reader.poll()
-        return reader.rate_changes()
+        return MetricsReader(self.run.path).rate_changes()
 
     def log(self, kind: str, **fields: Any) -> None:
         """Append one record to the metrics, visible to readers at once and on disk within about a second."""

@@ -143,9 +143,11 @@ class SilentWriter(RunWriter):
 
     def close(self) -> None: ...
 
+    @property
     def stop_requested(self) -> bool:
         return False
 
+    @property
     def learning_rate_factor(self) -> float:
         return 0.0
 

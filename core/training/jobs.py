@@ -178,7 +178,7 @@ def _train(writer: RunWriter, data_dir: Path) -> None:
         try:
             with writer:
                 writer.report(phase="loading", message="Starting", force=True)
-                stopped = writer.stop_requested()  # perhaps by another process, while it waited
+                stopped = writer.stop_requested  # perhaps by another process, while it waited
                 writer.end(*((RunState.STOPPED, _BEFORE_IT_BEGAN) if stopped else train_to_its_end(writer, data_dir)))
         finally:
             release_worker()

@@ -48,7 +48,7 @@ def _record(writer: RunWriter, data: DataSplits) -> None:
 
 def _progress(writer: RunWriter) -> OnProgress:
     def report(done: int, total: int, message: str) -> None:
-        if writer.stop_requested() and current().count == 1:  # of several, none may leave alone
+        if writer.stop_requested and current().count == 1:  # of several, none may leave alone
             raise StopRequested("Stopped while loading the images.")
         writer.report(phase="loading", message=message, loaded=done / total if total else 0.0)
 

@@ -96,7 +96,7 @@ def train_one_epoch(
     pending: list[PendingStep] = []
     flushed = time.perf_counter()
     for start in range((state.step % state.steps_per_epoch) * config.batch_size, len(order), config.batch_size):
-        stop, asked = state.peers.broadcast_numbers(writer.stop_requested(), writer.learning_rate_factor())
+        stop, asked = state.peers.broadcast_numbers(writer.stop_requested, writer.learning_rate_factor)
         if stop:
             _log_steps(writer, config, state, pending, flushed)
             raise StopRequested("Stopped while training.")
@@ -208,7 +208,7 @@ def _evaluate(writer: RunWriter, state: TrainingState, model: AlexNet, images: I
     peers, began = state.peers, time.perf_counter()
 
     def heartbeat(done: int) -> None:
-        if peers.count == 1 and writer.stop_requested():  # of several, none may leave alone
+        if peers.count == 1 and writer.stop_requested:  # of several, none may leave alone
             raise StopRequested(f"Stopped while {phase}.")
         done = min(done * peers.count, len(images))
         message = f"{phase.capitalize()}: {done:,} of {len(images):,} images"

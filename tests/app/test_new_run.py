@@ -74,7 +74,7 @@ def until_released(monkeypatch):
     released = threading.Event()
 
     def train(writer, _data_dir):
-        while not (released.is_set() or writer.stop_requested()):
+        while not (released.is_set() or writer.stop_requested):
             time.sleep(0.001)
         return RunState.FINISHED if released.is_set() else RunState.STOPPED
 

@@ -62,7 +62,6 @@ def trainer(tmp_path: Path, runs_dir: Path, image_tree: Path) -> Iterator[Traine
 
 def steps_of(run: Run) -> list[float]:
     reader = MetricsReader(run.path)
-    reader.poll()
     assert reader.damaged == 0
     return reader.steps()["step"].tolist()
 
@@ -89,7 +88,6 @@ def test_a_killed_training_is_interrupted_at_once_and_resumes_from_its_checkpoin
     assert run.state is RunState.FINISHED, run.end
     assert steps_of(run) == list(range(1, 13))
     reader = MetricsReader(run.path)
-    reader.poll()
     assert [record["epoch"] for record in reader.epochs()] == [1, 2]
     assert snapshot_epochs(run) == (0, 1, 2)
     assert not list(run.path.rglob(f".*{TEMPORARY_SUFFIX}"))
@@ -201,7 +199,6 @@ def test_kills_while_logging_lose_nothing_acknowledged(tmp_path: Path) -> None:
 
         killed_child(log_for_ever, lambda: acknowledged.stat().st_size > 0, chance.uniform(0, 0.02))
         reader = MetricsReader(run.path)
-        reader.poll()
         steps = reader.steps()
         assert len(steps["step"]) >= done + acknowledged.stat().st_size
         np.testing.assert_array_equal(steps["step"], np.arange(1, len(steps["step"]) + 1))

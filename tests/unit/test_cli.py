@@ -217,7 +217,7 @@ def test_a_run_is_held_from_the_terminal(runs_dir: Path, capsys: pytest.CaptureF
     assert "by 0.001 to 1000, not by 5000" in refused(["rate", *flags, "--factor", "5000"], capsys)
     with RunWriter(run) as writer:
         assert main(["stop", *flags]) == 0
-        assert writer.stop_requested()
+        assert writer.stop_requested
         assert "Run mine was asked to save and stop." in capsys.readouterr().out
         assert "is being written; stop it before you delete it" in refused(["delete", *flags], capsys)
         writer.end(RunState.FINISHED)

@@ -315,7 +315,6 @@ def trains(tmp_path: Path) -> Iterator[Callable[..., tuple[Run, MetricsReader]]]
             if is_finished:
                 writer.end(RunState.FINISHED)
             reader = MetricsReader(run.path)
-            reader.poll()
             return run, reader
 
         yield log

@@ -18,7 +18,6 @@ from core.runs.run import Run, create_run
 def test_steps_are_read_back_as_they_were_logged(trained_run: Run, tmp_path: Path) -> None:
     export_csv(trained_run, "steps", tmp_path / "steps.csv")
     reader = MetricsReader(trained_run.path)
-    reader.poll()
     found = pd.read_csv(tmp_path / "steps.csv", float_precision="round_trip")
     assert tuple(found.columns) == STEP_COLUMNS
     assert found["step"].tolist() == [1, 2, 3, 4, 5, 6]
@@ -29,7 +28,6 @@ def test_steps_are_read_back_as_they_were_logged(trained_run: Run, tmp_path: Pat
 def test_epochs_carry_the_accuracy_of_each_class(trained_run: Run, tmp_path: Path) -> None:
     export_csv(trained_run, "epochs", tmp_path / "epochs.csv")
     reader = MetricsReader(trained_run.path)
-    reader.poll()
     found = pd.read_csv(tmp_path / "epochs.csv", float_precision="round_trip")
     for (_, row), record in zip(found.iterrows(), reader.epochs(), strict=True):
         assert row["val_loss"] == record["val_loss"]

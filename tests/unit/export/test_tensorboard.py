@@ -30,9 +30,7 @@ def folder(trained_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def logged(trained_run: Run) -> MetricsReader:
-    reader = MetricsReader(trained_run.path)
-    reader.poll()
-    return reader
+    return MetricsReader(trained_run.path)
 
 
 def read(folder: Path) -> Any:

@@ -41,9 +41,7 @@ def write(run: Path, records: list[dict[str, Any]], segment: int = 1) -> Path:
 
 
 def read(run: Path) -> MetricsReader:
-    reader = MetricsReader(run)
-    reader.poll()
-    return reader
+    return MetricsReader(run)
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), JSON, min_size=1, max_size=6))
@@ -234,5 +232,4 @@ def test_an_epoch_that_two_attempts_ended_is_shown_once_as_the_later_had_it(tmp_
     for number, lines in enumerate((first, [start, second], [start, third]), 1):
         (tmp_path / f"metrics-{number:04}.jsonl").write_bytes(b"".join(lines))
     reader = MetricsReader(tmp_path)
-    reader.poll()
     assert [(record["epoch"], record["val_accuracy"]) for record in reader.epochs()] == [(1, 0.1), (2, 0.3)]

@@ -161,8 +161,6 @@ def test_its_record_is_that_of_the_training(packed_run: Run, trained_run: Run) -
     assert summary(packed_run) == summary(trained_run) | {"run_id": "shipped", "data_source": "cifar10"}
     assert packed_run.progress == replace(trained_run.progress.without_pace(), message="")
     before, after = MetricsReader(trained_run.path), MetricsReader(packed_run.path)
-    before.poll()
-    after.poll()
     np.testing.assert_equal(after.steps(), before.steps())
     assert len(after.steps()["step"]) == 6
     assert after.epochs() == before.epochs()
@@ -244,7 +242,6 @@ def test_attempts_become_one_segment_without_ends_and_damage(finished: Run, tmp_
     assert [path.name for path in packed.path.glob("metrics*")] == ["metrics-0001.jsonl"]
     assert b"secret" not in (packed.path / "metrics-0001.jsonl").read_bytes()
     reader = MetricsReader(packed.path)
-    reader.poll()
     assert reader.damaged == 0
     assert reader.steps()["loss"].tolist() == [4, 3, 2, 1]
 
@@ -257,7 +254,6 @@ def test_of_many_steps_every_other_is_kept_and_of_all_epochs_each(
     epochs = [encode({"kind": "epoch", "epoch": epoch, "step": 100 * epoch}) for epoch in range(1, 200)]
     (finished.path / "metrics-0001.jsonl").write_bytes(b"".join([*steps, *epochs]))
     reader = MetricsReader(pack(finished, tmp_path / "packed", data_source="shapes").path)
-    reader.poll()
     assert len(reader.epochs()) == 199
     expected = list(range(1, num_steps + 1, every))
     assert reader.steps()["step"].tolist() == expected + [num_steps] * (num_steps not in (0, *expected[-1:]))

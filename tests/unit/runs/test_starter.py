@@ -29,7 +29,6 @@ def test_it_is_a_packed_run_with_a_card_and_curves() -> None:
     assert record["val_accuracy"] > 0.5
     assert record["test_accuracy"] > 0.5
     reader = MetricsReader(FOLDER)
-    reader.poll()
     assert reader.damaged == 0
     assert len(reader.epochs()) == run.config.num_epochs
     steps = reader.steps()["step"]

@@ -88,9 +88,9 @@ def test_reopening_clears_the_end_and_an_old_wish_to_stop(run: Run) -> None:
     run.request_stop()
     with RunWriter(run) as writer:
         assert run.end is None
-        assert not writer.stop_requested()
+        assert not writer.stop_requested
         run.request_stop()
-        assert writer.stop_requested()
+        assert writer.stop_requested
 
 
 def test_a_wish_to_stop_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ def test_a_full_disk_takes_a_wish_to_stop(run: Run, monkeypatch: pytest.MonkeyPa
 def test_a_wish_for_another_learning_rate_stays_and_is_checked(run: Run, tmp_path: Path) -> None:
     assert run.learning_rate_factor is None
     with RunWriter(run) as writer:
-        assert writer.learning_rate_factor() == 0
+        assert writer.learning_rate_factor == 0
         run.request_learning_rate_factor(0.5)
-        assert writer.learning_rate_factor() == 0.5
+        assert writer.learning_rate_factor == 0.5
     with RunWriter(run) as writer:
-        assert writer.learning_rate_factor() == 0.5
+        assert writer.learning_rate_factor == 0.5
     for factor in (0, -1, 1001, float("nan")):
         with pytest.raises(RunError, match=r"can be multiplied by 0\.001 to 1000, not by"):
             run.request_learning_rate_factor(factor)
@@ -154,7 +154,6 @@ def test_a_long_record_survives_writes_that_take_a_part(run: Run, monkeypatch: p
         writer.log("epoch", epoch=1, step=1, confusion=[[n] * 10 for n in range(10)])
         monkeypatch.undo()
     reader = MetricsReader(run.path)
-    reader.poll()
     assert reader.epochs()[0]["confusion"][9] == [9] * 10
     assert reader.damaged == 0
 
@@ -175,7 +174,6 @@ def test_the_end_is_in_the_folder_and_in_the_metrics(run: Run) -> None:
     end = json.loads((run.path / "end.json").read_text())
     assert (end["state"], end["reason"]) == ("failed", "no luck")
     reader = MetricsReader(run.path)
-    reader.poll()
     assert [(event["state"], event["reason"]) for event in reader.events()] == [("failed", "no luck")]
 
 

@@ -51,7 +51,6 @@ def test_a_run_begins_with_the_weights_and_the_lrn_of_another_and_says_so(
     for name, value in after.items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=1e-9, msg=name)
     reader = MetricsReader(run.path)
-    reader.poll()
     told = next(event for event in reader.events() if event["event"] == "pretrained")
     source = find_checkpoint(narrow_run)
     assert (told["run"], told["step"], told["weights"]) == (narrow_run.id, source.step, source.fingerprint)

@@ -49,9 +49,7 @@ def launch(
 
 
 def metrics(run: Run) -> MetricsReader:
-    reader = MetricsReader(run.path)
-    reader.poll()
-    return reader
+    return MetricsReader(run.path)
 
 
 @pytest.mark.slow

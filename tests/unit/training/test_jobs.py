@@ -27,7 +27,7 @@ CONFIG = make_config(device="cpu", precision="float32")
 
 def until_stopped(writer: RunWriter, _data_dir: Path) -> RunState:
     """In the place of a training: runs until it is asked to stop."""
-    while not writer.stop_requested():
+    while not writer.stop_requested:
         time.sleep(0.001)
     return RunState.STOPPED
 
@@ -314,7 +314,7 @@ def test_a_server_that_ends_lets_its_run_stop_properly(runs_dir: Path) -> None:
         "from core.training import ending, jobs\n"
         "from core.runs.run import RunState\n"
         "def train(writer, _):\n"
-        "    while not writer.stop_requested(): time.sleep(0.01)\n"
+        "    while not writer.stop_requested: time.sleep(0.01)\n"
         "    time.sleep(0.5)  # saving takes its time\n"
         "    return RunState.STOPPED\n"
         "ending.train = train\n"

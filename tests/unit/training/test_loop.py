@@ -50,9 +50,7 @@ def resume(run: Run, data_dir: Path) -> Run:
 
 
 def metrics(run: Run) -> MetricsReader:
-    reader = MetricsReader(run.path)
-    reader.poll()
-    return reader
+    return MetricsReader(run.path)
 
 
 def exact(run: Run) -> dict[str, list[float]]:

@@ -88,7 +88,6 @@ def test_layers_are_measured_on_training_images_from_the_first_to_the_last(narro
 
 def test_what_was_validated_is_what_the_curves_say(narrow_run: Run) -> None:
     reader = MetricsReader(narrow_run.path)
-    reader.poll()
     labels = read_pinned(narrow_run).val_labels
     for record in reader.epochs():
         said = read_snapshot(narrow_run, record["epoch"]).probabilities.argmax(1)
@@ -227,7 +226,6 @@ def test_a_disk_that_takes_no_snapshot_does_not_end_the_training(
     assert jobs.wait(60)
     assert run.state is RunState.FINISHED
     reader = MetricsReader(run.path)
-    reader.poll()
     missing = [event for event in reader.events() if event["event"] == "no snapshot"]
     assert [event["epoch"] for event in missing] == [0, 1]
     assert missing[0]["reason"] == "No space left on device"
