@@ -86,5 +86,5 @@ def color_strip(colors: str, low: str, high: str, *, alt: str) -> None:
     """The colour map of that name between the words for its ends."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(low, width="content")
-        st.image(png_url(Image.fromarray(np.tile(colormap(colors), (12, 1, 1)))), width=200, alt=alt)
+        st.image(png_url(Image.fromarray(np.tile(colormap(colors), (12, 1, 1)))), width=120, alt=alt)
         st.caption(high, width="content")
