@@ -23,9 +23,9 @@ def signature(runs: list[Run]) -> list[tuple[str, str, int]]:
 
 
 @st.fragment(run_every=_WATCH_SECONDS)
-def watch(drawn: list[tuple[str, str, int]]) -> None:
+def watch(before: list[tuple[str, str, int]]) -> None:
     """Learn of runs that another tab, or another process, started or ended, and of another epoch."""
-    if signature(list_runs(runs_dir())) != drawn:
+    if signature(list_runs(runs_dir())) != before:
         st.rerun()
 
 
@@ -33,6 +33,7 @@ st.title("Train")
 if message := state.take_message():
     st.warning(plain(message))
 runs = list_runs(runs_dir())
+before = signature(runs)  # what changes while the page is drawn has to be noticed too
 links.keep_run([run.id for run in runs])
 run = preferred(runs) if runs else None
 is_first_visit = all(run.is_packed for run in runs)
@@ -53,4 +54,4 @@ if run is not None:
             st.markdown("#### Runs", width="content")
             st.page_link("app_pages/compare.py", label="Compare their curves", icon=":material/stacked_line_chart:")
         run_table(runs)
-watch(signature(runs))
+watch(before)
