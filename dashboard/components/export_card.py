@@ -31,7 +31,7 @@ def export_card(request: Request, pixels: str) -> None:
     if size := _size(path):
         button.download_button(
             f"Download {file_size(size)}", path.read_bytes, path.name, key=f"{key}_download",
-            type="primary", icon=":material/download:",
+            type="primary", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
     st.code(_command(request), language=None, wrap_lines=True)
 
