@@ -1,4 +1,5 @@
-// Follows newest.js. A table of buttons: one a cell, and one a class in the margins, which stands for the whole row or column (-1).
+// Follows newest.js. A table of buttons: one a cell, and one a class in the margins, which stands for the whole row or
+// column (-1).
 const MISTAKE = "#D55E00"
 const NARROWEST = 24 // CSS pixels a cell: with many classes the table scrolls
 const MOST = 55 // percent of the colour in a cell: with more, the light theme's text has less contrast than 4.5 to 1
