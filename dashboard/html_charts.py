@@ -1,12 +1,12 @@
 """Small charts that are repainted many times a second while time runs: plain HTML, no script. No Streamlit here."""
 
-import base64
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
 from core.export.curves import MOST_NUMBERS
+from core.export.html import data_url
 from core.inspection.mosaic import colormap, palette_png
 from dashboard.colors import ACCENT
 
@@ -70,7 +70,7 @@ def confusion_html(counts: np.ndarray, names: Sequence[str]) -> str:
 
 def _picture(counts: np.ndarray, shades: np.ndarray) -> str:
     right = f"{counts.trace():,} of {counts.sum():,} images are on its diagonal"
-    source = f"data:image/png;base64,{base64.b64encode(palette_png(shades, 'viridis')).decode('ascii')}"
+    source = data_url(palette_png(shades, "viridis"), "image/png")
     return (
         f'<figure style="margin:0"><img src="{source}" alt="Confusion matrix of {len(counts):,} classes: {right}" '
         'style="width:100%;image-rendering:pixelated"><figcaption style="font-size:0.75rem;opacity:0.75">Rows: true '

@@ -1,6 +1,5 @@
 """A picture that the user chose, and what is known about it."""
 
-import base64
 import hashlib
 import io
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 from PIL import Image
+
+from core.export.html import data_url
 
 _THUMBNAIL = 64
 _SHOWN = 227
@@ -45,7 +46,7 @@ def png_url(picture: Image.Image) -> str:
     """The picture as its own address: a file that the server keeps for it may be gone when a browser asks."""
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return data_url(buffer.getvalue(), "image/png")
 
 
 def jpeg_url(photo: Image.Image | np.ndarray) -> str:
@@ -53,7 +54,7 @@ def jpeg_url(photo: Image.Image | np.ndarray) -> str:
     picture = photo if isinstance(photo, Image.Image) else Image.fromarray(photo)
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=95, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return data_url(buffer.getvalue(), "image/jpeg")
 
 
 def thumbnail(picture: Image.Image) -> str:

@@ -40,11 +40,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str)
     )
 
 
+def data_url(content: bytes, kind: str) -> str:
+    """`content` as an address that holds it. kind: its media type, such as image/png."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
 def picture(image: Image.Image, alt: str, caption: str = "", kind: str = "") -> str:
     """`image` within the page, as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
-    source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    source = data_url(buffer.getvalue(), "image/png")
     words = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
     return f'<figure class="{kind}"><img src="{source}" alt="{text(alt)}">{words}</figure>'
 

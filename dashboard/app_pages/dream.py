@@ -6,6 +6,7 @@ import streamlit as st
 from PIL import Image
 
 from core.errors import CoreError
+from core.export.html import data_url
 from core.inspection.maximization import Channel, Goal
 from core.runs.checkpoints import Checkpoint
 from dashboard import cache, experiments
@@ -13,16 +14,16 @@ from dashboard.components.climbing import WIDTH, climb, reached
 from dashboard.components.goal_picker import effort_picker, goal_picker
 from dashboard.components.run_picker import checkpoint_picker
 from dashboard.components.status import error_box
-from dashboard.images import Chosen, png_url
+from dashboard.images import Chosen
 from dashboard.markdown import plain
 
 
 def show(checkpoint: Checkpoint, goal: Goal, picture: Image.Image, name: str, is_whole: bool) -> None:
     """The picture, how far it meets the goal, and what test images reach."""
     left, right = st.columns([3, 2])
-    left.image(png_url(picture), width=WIDTH, alt=f"A picture that raises {name}")
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG")
+    left.image(data_url(buffer.getvalue(), "image/png"), width=WIDTH, alt=f"A picture that raises {name}")
     with right:
         strength = experiments.strength(checkpoint, goal, picture)
         what = "mean activation" if isinstance(goal, Channel) else "log-odds"

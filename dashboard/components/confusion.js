@@ -79,8 +79,8 @@ function onKey(state, event) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  return newest(parentElement, () => {
-    const state = (parentElement.confusion ??= { root: parentElement, drawn: "" })
+  const mount = (root) => ({ root, drawn: "" })
+  return newest(parentElement, mount, (state) => {
     state.send = setTriggerValue
     const frame = parentElement.querySelector(".scroll")
     frame.setAttribute("aria-label", data.alt)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.outcomes import Order, Outcomes
 from dashboard import links, state
-from dashboard.components.frontend import script, style
+from dashboard.components.frontend import read, script
 from dashboard.html_charts import confusion_html
 
 _ANY, _WRONG = "any class", "a wrong class"
@@ -17,7 +17,7 @@ _MARGIN = -1  # stands for a whole row or column
 _COMPONENT = st.components.v2.component(
     "alexnet_confusion",
     html="<div class='scroll' role='group'></div>",
-    css=style("confusion.css"),
+    css=read("confusion.css"),
     js=script("confusion.js"),
 )
 

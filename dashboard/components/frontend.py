@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-_HERE = Path(__file__).parent
 
-
-def style(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")
+def read(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def script(*names: str) -> str:
     """A module of these files, which can use one another's functions and those of newest.js."""
-    return "".join((_HERE / name).read_text(encoding="utf-8") for name in ("newest.js", *names))
+    return "".join(map(read, ("newest.js", *names)))

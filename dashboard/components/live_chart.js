@@ -1,5 +1,4 @@
-// Follows newest.js. Sent with every message, so it stays short. One state per mount, kept over reruns.
-const mounts = new WeakMap()
+// Follows newest.js. Sent with every message, so it stays short.
 
 // Okabe-Ito, [on light, on dark].
 const ROLES = {
@@ -153,21 +152,18 @@ function mount(parentElement) {
   const state = { grid: parentElement.querySelector(".lc-grid") }
   state.observer = new ResizeObserver(() => schedule(state))
   state.observer.observe(state.grid)
-  mounts.set(parentElement, state)
   return state
 }
 
-function unmount(parentElement, state) {
+function leave(state) {
   state.observer.disconnect()
   cancelAnimationFrame(state.frame)
   if (state.plotly) state.plots.forEach(state.plotly.purge)
   state.grid.replaceChildren()
-  mounts.delete(parentElement)
 }
 
 export default function ({ data, parentElement }) {
-  const show = () => {
-    const state = mounts.get(parentElement) ?? mount(parentElement)
+  const show = (state) => {
     Object.assign(state, { data, theme: readTheme(parentElement) })
     layOut(state)
     loadPlotly(data.plotly).then(
@@ -181,5 +177,5 @@ export default function ({ data, parentElement }) {
       },
     )
   }
-  return newest(parentElement, show, () => unmount(parentElement, mounts.get(parentElement)))
+  return newest(parentElement, mount, show, leave)
 }

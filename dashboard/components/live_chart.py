@@ -13,7 +13,7 @@ import plotly
 import streamlit as st
 
 from core.files import replacing
-from dashboard.components.frontend import script, style
+from dashboard.components.frontend import read, script
 from dashboard.panels import Panel, panel_spec, x_span
 
 STATIC_DIR = Path(__file__).resolve().parents[1] / "static"
@@ -22,7 +22,7 @@ _PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _COMPONENT = st.components.v2.component(
     "alexnet_live_chart",
     html="<div class='lc'><div class='lc-grid'></div></div>",
-    css=style("live_chart.css"),
+    css=read("live_chart.css"),
     js=script("live_chart.js"),
     isolate_styles=False,  # plotly.js puts its own style sheet in the page, out of a shadow root
 )

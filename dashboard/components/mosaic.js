@@ -1,5 +1,4 @@
-// Follows newest.js and pick.js. Sent with every message, so it stays short. One state per mount, kept over reruns.
-const mounts = new WeakMap()
+// Follows newest.js and pick.js. Sent with every message, so it stays short.
 const LINE = 15 // CSS pixels under a tile for each line of its caption
 const GAP = 6
 const MIN_TILE = 38
@@ -132,23 +131,11 @@ function mount(root) {
     if (width !== (width = canvas.parentElement.clientWidth)) paint(state)
   })
   state.observer.observe(canvas.parentElement)
-  mounts.set(root, state)
   return state
 }
 
-function decode(state, png) {
-  if (state.png !== png) {
-    state.png = png
-    state.image = new Image()
-    state.image.src = `data:image/png;base64,${png}`
-    state.decoded = state.image.decode()
-  }
-  return state.decoded
-}
-
 export default function ({ data, parentElement, setTriggerValue }) {
-  const show = (isNewest) => {
-    const state = mounts.get(parentElement) ?? mount(parentElement)
+  const show = (state, isNewest) => {
     state.send = setTriggerValue
     state.canvas.setAttribute("aria-label", `${data.alt} Arrow keys choose a ${data.noun}.`)
     adopt(state, data.selected)
@@ -159,10 +146,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       paint(state)
     })
   }
-  return newest(parentElement, show, () => {
-    const { timer, observer } = mounts.get(parentElement)
+  return newest(parentElement, mount, show, ({ timer, observer }) => {
     clearTimeout(timer)
     observer.disconnect()
-    mounts.delete(parentElement)
   })
 }

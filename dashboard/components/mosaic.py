@@ -1,21 +1,21 @@
 """All channels of a layer as one clickable picture, drawn on a single canvas."""
 
-import base64
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import streamlit as st
 
+from core.export.html import data_url
 from core.inspection.mosaic import Mosaic
 from dashboard import state
-from dashboard.components.frontend import script, style
+from dashboard.components.frontend import read, script
 
 _COMPONENT = st.components.v2.component(
     "alexnet_mosaic",
     html="<div class='frame'><canvas tabindex='0' role='application'></canvas>"
     "<div class='hover'></div><div class='selected'></div></div>"
     "<div class='spoken' aria-live='polite'></div>",
-    css=style("mosaic.css"),
+    css=read("mosaic.css"),
     js=script("pick.js", "mosaic.js"),
 )
 
@@ -45,7 +45,7 @@ def mosaic(
     # Sent back at once: the browser would otherwise show the old selection until the next rerun.
     current = selected if (now := picked(key)) is None else now
     data: dict[str, Any] = {
-        "png": base64.b64encode(png).decode("ascii"),
+        "png": data_url(png, "image/png"),
         "tile": [tile_width, tile_height],
         "columns": columns,
         "ids": [int(number) for number in ids],

@@ -1,4 +1,4 @@
-// Before the script of a component in which something is chosen: what is chosen here, and what Python says is.
+// Before the script of a component that shows a picture in which something is chosen here, and by Python.
 const SEND_DELAY = 150 // ms: a held arrow key walks on without a rerun per step
 
 function choose(state, value, delay) {
@@ -20,4 +20,14 @@ function adopt(state, next) {
   state.sent.splice(0, echo < 0 ? Infinity : echo + 1)
   if (echo < 0) clearTimeout(state.timer)
   if (echo < 0 || (!state.sent.length && !state.timer)) state.selected = next
+}
+
+function decode(state, url) {
+  if (state.url !== url) {
+    state.url = url
+    state.image = new Image()
+    state.image.src = url
+    state.decoded = state.image.decode()
+  }
+  return state.decoded
 }

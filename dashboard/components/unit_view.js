@@ -1,5 +1,4 @@
-// Follows newest.js and pick.js. One state per mount, kept over reruns.
-const mounts = new WeakMap()
+// Follows newest.js and pick.js.
 const INPUT = 227 // pixels a side: what the network sees
 const SHARP = 2 // canvas pixels per input pixel
 
@@ -123,23 +122,11 @@ function mount(root) {
     canvas.onkeydown = (event) => onKey(state, event)
   }
   root.querySelector("input").oninput = () => state.data && paintPhoto(state)
-  mounts.set(root, state)
   return state
 }
 
-function decode(state, url) {
-  if (state.url !== url) {
-    state.url = url
-    state.image = new Image()
-    state.image.src = url
-    state.decoded = state.image.decode()
-  }
-  return state.decoded
-}
-
 export default function ({ data, parentElement, setTriggerValue }) {
-  const show = (isNewest) => {
-    const state = mounts.get(parentElement) ?? mount(parentElement)
+  const show = (state, isNewest) => {
     state.send = setTriggerValue
     adopt(state, data.unit)
     decode(state, data.photo).then(() => {
@@ -150,8 +137,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
       paint(state)
     })
   }
-  return newest(parentElement, show, () => {
-    clearTimeout(mounts.get(parentElement).timer)
-    mounts.delete(parentElement)
-  })
+  return newest(parentElement, mount, show, ({ timer }) => clearTimeout(timer))
 }

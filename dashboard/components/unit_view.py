@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.inspection.receptive_field import centers, receptive_field
-from dashboard.components.frontend import script, style
+from dashboard.components.frontend import read, script
 from dashboard.images import jpeg_url
 
 _COMPONENT = st.components.v2.component(
@@ -23,7 +23,7 @@ _COMPONENT = st.components.v2.component(
     "<span class='low'></span><canvas width='256' height='1'></canvas><span class='high'></span></span></div></div>"
     "</div><div class='reading'><span class='where'></span><span class='seen'></span></div>"
     "<div class='spoken' aria-live='polite'></div>",
-    css=style("unit_view.css"),
+    css=read("unit_view.css"),
     js=script("pick.js", "unit_view.js"),
 )
 
@@ -81,6 +81,5 @@ def unit_just_pinned(key: str, size: int) -> tuple[int, int] | None:
     return divmod(picked, size) if isinstance(picked, int) and picked >= 0 else None
 
 
-def _base64(content: np.ndarray | bytes) -> str:
-    raw = content if isinstance(content, bytes) else content.tobytes()
-    return base64.b64encode(raw).decode("ascii")
+def _base64(numbers: np.ndarray) -> str:
+    return base64.b64encode(numbers.tobytes()).decode("ascii")

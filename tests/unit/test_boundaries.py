@@ -134,7 +134,9 @@ def test_every_picture_of_a_page_is_its_own_address() -> None:
     assert len(shown) > 10
     made_here = {"sheet"}  # in atlas_entry.py: made and kept as an address
     for path, picture in shown:
-        assert ast.unparse(picture).startswith(("png_url(", "jpeg_url(")) or ast.unparse(picture) in made_here, path
+        assert (
+            ast.unparse(picture).startswith(("png_url(", "jpeg_url(", "data_url(")) or ast.unparse(picture) in made_here
+        ), path
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:

@@ -40,10 +40,6 @@ def write(run: Path, records: list[dict[str, Any]], segment: int = 1) -> Path:
     return path
 
 
-def read(run: Path) -> MetricsReader:
-    return MetricsReader(run)
-
-
 @given(st.dictionaries(st.text(min_size=1, max_size=8), JSON, min_size=1, max_size=6))
 def test_any_record_comes_back(record: dict[str, Any]) -> None:
     line = encode(record)
@@ -77,7 +73,7 @@ def test_what_we_did_not_write_is_damaged(line: bytes) -> None:
 
 def test_steps_from_before_gradients_were_recorded_have_none(tmp_path: Path) -> None:
     write(tmp_path, [step(1), step(2) | {"gradient_norm": None}, step(3) | {"gradient_norm": 2.5}])
-    steps = read(tmp_path).steps()
+    steps = MetricsReader(tmp_path).steps()
     np.testing.assert_array_equal(steps["gradient_norm"], [np.nan, np.nan, 2.5])
     assert {len(column) for column in steps.values()} == {3}
 
@@ -85,7 +81,7 @@ def test_steps_from_before_gradients_were_recorded_have_none(tmp_path: Path) -> 
 def test_steps_epochs_and_events_are_sorted_out(tmp_path: Path) -> None:
     epoch = {"kind": "epoch", "epoch": 1, "step": 2, "val_loss": 0.25}
     write(tmp_path, [start(0), step(1), step(2), epoch])
-    reader = read(tmp_path)
+    reader = MetricsReader(tmp_path)
     columns = reader.steps()
     assert tuple(columns) == STEP_COLUMNS
     assert all(column.dtype == np.float64 for column in columns.values())
@@ -100,14 +96,14 @@ def test_steps_epochs_and_events_are_sorted_out(tmp_path: Path) -> None:
 
 def test_a_missing_value_is_a_gap(tmp_path: Path) -> None:
     write(tmp_path, [{"kind": "step", "step": 1, "loss": None}])
-    columns = read(tmp_path).steps()
+    columns = MetricsReader(tmp_path).steps()
     assert math.isnan(columns["loss"][0])
     assert math.isnan(columns["accuracy"][0])
 
 
 def test_no_folder_and_no_segment_read_as_nothing(tmp_path: Path) -> None:
-    assert len(read(tmp_path / "none").steps()["step"]) == 0
-    assert read(tmp_path).poll() == 0
+    assert len(MetricsReader(tmp_path / "none").steps()["step"]) == 0
+    assert MetricsReader(tmp_path).poll() == 0
 
 
 def test_a_torn_last_line_is_forgiven_at_every_byte_and_then_completed(tmp_path: Path) -> None:
@@ -115,7 +111,7 @@ def test_a_torn_last_line_is_forgiven_at_every_byte_and_then_completed(tmp_path:
     whole, last = path.read_bytes(), encode(step(3))
     for cut in range(len(last)):
         path.write_bytes(whole + last[:cut])
-        reader = read(tmp_path)
+        reader = MetricsReader(tmp_path)
         assert reader.steps()["step"].tolist() == [1, 2]
         assert reader.damaged == 0
         with path.open("ab") as file:
@@ -130,7 +126,7 @@ def test_a_resume_after_a_torn_line_loses_nothing_at_every_byte(tmp_path: Path) 
     whole, last = path.read_bytes(), encode(step(3, loss=99))
     for cut in range(len(last)):
         path.write_bytes(whole + last[:cut])
-        reader = read(tmp_path)
+        reader = MetricsReader(tmp_path)
         assert reader.steps()["step"].tolist() == [1, 2, 3, 4]
         assert 99 not in reader.steps()["loss"]
 
@@ -145,7 +141,7 @@ def test_flipped_bits_show_no_wrong_value_and_cost_two_records_at_most(tmp_path:
         bit = chance.randrange(8 * len(damaged))
         damaged[bit // 8] ^= 1 << bit % 8
         path.write_bytes(damaged)
-        reader = read(tmp_path)
+        reader = MetricsReader(tmp_path)
         columns = reader.steps()
         assert all(right[number] == loss for number, loss in zip(columns["step"], columns["loss"], strict=True))
         assert 38 <= len(columns["step"]) <= 39
@@ -158,14 +154,14 @@ def test_garbage_between_lines_is_skipped_and_counted(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"\n\x00\xff garbage\r\n{}\n")
     write(tmp_path, [step(2)])
-    reader = read(tmp_path)
+    reader = MetricsReader(tmp_path)
     assert reader.steps()["step"].tolist() == [1, 2]
     assert reader.damaged == 3  # the empty line, the garbage, and the line without a checksum
 
 
 def test_only_new_bytes_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, [step(1), step(2)])
-    reader = read(tmp_path)
+    reader = MetricsReader(tmp_path)
     path.write_bytes(b"X" * path.stat().st_size)  # who reads it again would see damage
     write(tmp_path, [step(3)])
     reader.poll()
@@ -175,7 +171,7 @@ def test_only_new_bytes_are_read(tmp_path: Path) -> None:
 
 def test_nothing_is_opened_while_nothing_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, [step(1)])
-    reader = read(tmp_path)
+    reader = MetricsReader(tmp_path)
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("a file was opened"))
     version = reader.poll()
     assert reader.poll() == version
@@ -212,7 +208,7 @@ def test_segments_are_read_in_the_order_of_the_attempts(tmp_path: Path) -> None:
         write(tmp_path, [start(segment - 1), step(segment)], segment)
     (tmp_path / "metrics-12.jsonl").write_bytes(b"not ours\n")
     assert [path.name[8:12] for path in segment_paths(tmp_path)] == ["0001", "0002", "0009", "0010"]
-    assert read(tmp_path).steps()["step"].tolist() == [1, 2, 9, 10]
+    assert MetricsReader(tmp_path).steps()["step"].tolist() == [1, 2, 9, 10]
 
 
 def test_steps_increase_even_where_the_start_record_is_damaged(tmp_path: Path) -> None:
@@ -221,7 +217,7 @@ def test_steps_increase_even_where_the_start_record_is_damaged(tmp_path: Path) -
     damaged = bytearray(path.read_bytes())
     damaged[20] ^= 1
     path.write_bytes(damaged)
-    assert np.all(np.diff(read(tmp_path).steps()["step"]) > 0)
+    assert np.all(np.diff(MetricsReader(tmp_path).steps()["step"]) > 0)
 
 
 def test_an_epoch_that_two_attempts_ended_is_shown_once_as_the_later_had_it(tmp_path: Path) -> None:
